@@ -6,6 +6,7 @@ PORT ?= 5000
 RUN ?=
 VIEW ?=
 HOSTS ?=
+ARTIFACTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -132,9 +133,9 @@ ui: setup  ## Open MLflow on the newest sweep's verdict; each run and sweep prin
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 
-server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org
-	@$(MAKE) --no-print-directory setup EXTRA=server
-	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS))
+server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org, ARTIFACTS=s3://…
+	@$(MAKE) --no-print-directory setup EXTRA="server $(if $(ARTIFACTS),s3)"
+	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS)) $(if $(ARTIFACTS),artifacts=$(ARTIFACTS))
 
 docs:  ## Build the documentation as a site in site/, to be read without a server or a network; links are checked
 	@$(MAKE) --no-print-directory setup EXTRA=docs

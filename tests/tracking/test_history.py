@@ -88,6 +88,14 @@ def test_metrics_are_those_of_any_run(store: Store, monkeypatch: pytest.MonkeyPa
     store.client.delete_run(odd)
 
 
+def test_runs_are_counted_without_reading_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert history.run_count(store) == "5", "one is deleted"
+    monkeypatch.setattr(history, "SQLITE", "no such store")  # as of a server
+    assert history.run_count(store) == "5"
+    monkeypatch.setattr(history, "COUNTED", 2)
+    assert history.run_count(store) == "2 or more"
+
+
 def test_the_latest_sweep_and_run(store: Store) -> None:
     assert history.latest_sweep(store) == "second"
     assert history.latest_run(store).params["seed"] == "5"

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from equipoise.core import key_values
 from equipoise.core.paths import project_root
 from equipoise.core.terminal import print_table
+from equipoise.tracking.history import run_count
 from equipoise.tracking.store import open_store
 from equipoise.training import runtime
 
@@ -21,7 +22,7 @@ def _print(words: Sequence[str]) -> None:
     device = runtime.start("auto", "auto", deterministic=True)
     rows = [("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
     rows += [(package, version(package)) for package in PACKAGES]
-    rows += [("device", device), ("store", store.uri), ("runs", str(len(store.runs())))]
+    rows += [("device", device), ("store", store.uri), ("runs", run_count(store))]
     print_table("Equipoise runs on", ("what", "which"), rows)
 
 

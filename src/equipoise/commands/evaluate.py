@@ -107,11 +107,12 @@ def _unlabelled(options: Mapping[str, str], where: str) -> "Unlabelled | None":
             )
         return None
     from equipoise.data.paths import existing_file, is_several
+    from equipoise.data.remote import local
     from equipoise.runs.estimate_prior import Unlabelled
     from equipoise.serving.prior_of_rows import logits_of_file
     from equipoise.serving.request import read_source
 
-    source = options["unlabelled"]
+    source = local(options["unlabelled"], "unlabelled")
     if not is_several(source):
         existing_file(source, "unlabelled")
     read_source({"input": source, **form})

@@ -3,6 +3,7 @@
   python src/server.py               on http://127.0.0.1:5000, until Ctrl-C
   python src/server.py port=5001     on another port
   python src/server.py hosts=mlflow.example.org   also for requests that a TLS proxy hands on under this name
+  python src/server.py artifacts=s3://bucket/folder   the server keeps artifacts in an S3 store
 
 The database and the artifacts lie in server/. The password of `admin` is made at the first start and printed once.
 The server listens on loopback alone; docs/server.md says how to add users and how to put TLS in front.
@@ -11,6 +12,7 @@ The server listens on loopback alone; docs/server.md says how to add users and h
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -21,7 +23,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +59,15 @@ def _start(words: Sequence[str]) -> None:
         signal.signal(number, signal.default_int_handler)
     os.umask(0o077)  # for all files that this process and its children write: logs, artifacts
     try:
-        options = key_values.read(words, ["port", "hosts"])
+        options = key_values.read(words, ["port", "hosts", "artifacts"])
         port = key_values.whole_number(options, "port") or 5000
         check_port(port)
         folder, programs = project_root() / "server", postgresql_programs()
+        artifacts = place_of_artifacts(options, folder)
         _check_owner(folder)
         folder.mkdir(exist_ok=True)
         with locked(folder / ".lock", 0), postgresql(programs, folder) as database:
-            _serve(database, port, options.get("hosts", ""))
+            _serve(database, port, options.get("hosts", ""), artifacts)
     except KeyboardInterrupt:
         print("\nstopped")
 
@@ -78,6 +82,22 @@ def check_port(port: int) -> None:
         if error.errno != errno.EADDRINUSE:
             raise ConfigError(f"port={port} cannot be listened on ({os.strerror(error.errno or 0)}): {other}") from None
         raise ConfigError(f"port={port} is taken{_listener(port)}; or {other}") from None
+
+
+def place_of_artifacts(options: Mapping[str, str], folder: Path) -> str:
+    """Return where the server keeps artifacts: in its own folder, or in an S3 store."""
+    typed = options.get("artifacts")
+    if typed is None:
+        return str(folder / "artifacts")
+    if not re.match(r"s3://[^/]", typed):
+        raise ConfigError(
+            f"artifacts={typed}: name a place in an S3 store, artifacts=s3://bucket/folder, or leave it out"
+        )
+    if find_spec("boto3") is None:
+        raise ConfigError(
+            f"artifacts={typed}: MLflow needs boto3 to reach it: make setup EXTRA=s3, or pip install boto3"
+        )
+    return typed
 
 
 def _listener(port: int) -> str:
@@ -213,7 +233,7 @@ def _make_databases(socket: str, process: "subprocess.Popen[bytes]", folder: Pat
     raise ConfigError(f"PostgreSQL does not start: see {folder / 'postgresql.log'}")
 
 
-def _serve(database: str, port: int, hosts: str) -> None:
+def _serve(database: str, port: int, hosts: str, artifacts: str) -> None:
     folder = project_root() / "server"
     authentication = folder / "authentication.ini"
     _write_secret(authentication, AUTHENTICATION.format(uri=database.format(name="mlflow_auth")))
@@ -240,7 +260,7 @@ def _serve(database: str, port: int, hosts: str) -> None:
     ]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", database.format(name="mlflow")]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
+    command += ["--artifacts-destination", artifacts]
     command += ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
     print("Starting MLflow …", flush=True)
     with _running(command, signal.SIGTERM, folder / "mlflow.log", env=environment) as process:

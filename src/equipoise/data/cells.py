@@ -65,6 +65,7 @@ USUAL = WORDS | {
 PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
 CURRENCY = r"[A-Z]{0,2}\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|BRL|MXN|ZAR|TRY|RUB|KRW|Rs\.?"
+ASKED_FIRST = 64  # cells
 BEHIND = "-"  # SAP writes the minus behind a number; it is read as a unit, only in a column of numbers
 PER = {"%": "e-2", "‰": "e-3"}
 COUNTED = rf"^(?:{CURRENCY}|[%‰])*$"  # units of numbers, whatever they measure; others may be part of a name
@@ -99,6 +100,7 @@ _FORMS = [
     _TIME,
 ]
 DATE = rf"^(?:{'|'.join(_FORMS)})$"  # of lower-case text
+SHORTEST_DATE = 8  # characters, of what follows
 COMPACT = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d[0-5]\d[0-5]\d|2[0-3][0-5]\d[0-5]\d)?$"
 
 
@@ -141,6 +143,22 @@ def is_text(column: "pa.Array") -> bool:
         or pa.types.is_decimal(kind)
         or pa.types.is_temporal(kind)
     )
+
+
+def cast_or_none(text: "pa.StringArray", kind: "pa.DataType") -> "pa.Array | None":
+    """Return a text as numbers, or None if a cell is none.
+
+    Arrow words an error for each cell that fails, which takes longer than a regular expression. So a few cells are
+    asked first.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    try:
+        compute.cast(text[:ASKED_FIRST], kind)
+        return compute.cast(text, kind)
+    except pa.ArrowInvalid:
+        return None
 
 
 def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.DoubleArray":
@@ -239,11 +257,9 @@ def _from_text(
     import pyarrow.compute as compute
 
     text = trimmed(as_text(column))
-    if decimal == ".":
-        try:
-            return _array(compute.cast(text, pa.float64())), np.zeros(len(text), dtype=bool)
-        except pa.ArrowInvalid:
-            pass
+    found = cast_or_none(text, pa.float64()) if decimal == "." else None
+    if found is not None:
+        return _array(found), np.zeros(len(text), dtype=bool)
     lower = compute.utf8_lower(text)
     absent = compute.or_(
         compute.is_in(lower, pa.array(sorted(USUAL))), compute.is_in(text, pa.array(list(missing), pa.string()))

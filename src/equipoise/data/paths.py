@@ -1,4 +1,4 @@
-"""Files and folders that options name, relative to the working directory."""
+"""Files and folders that options name, relative to the working directory, or in an S3 store."""
 
 import functools
 import glob
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equipoise.core.errors import ConfigError, counted, listing, suggestion
+from equipoise.data.remote import local
 
 READ_BYTES = 1 << 20
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
@@ -14,6 +15,7 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 def existing_file(path: str, option: str) -> Path:
     """Return the file of that name, which must exist."""
+    path = local(path, option)
     try:
         file = Path(path).expanduser()
         if not file.exists():
@@ -30,6 +32,7 @@ def existing_file(path: str, option: str) -> Path:
 
 def existing_folder(path: str, option: str) -> Path:
     """Return the folder of that name, which must exist."""
+    path = local(path, option)
     try:
         folder = Path(path).expanduser().resolve()
         there, is_file = bool(path) and folder.is_dir(), folder.is_file()

@@ -28,6 +28,7 @@ from equipoise.data.paths import digest_of, existing_folder
 from equipoise.data.types import SPLITS, ArrayPreprocessing, Masses, Preprocessing, RowWeights, Samples, Source, Splits
 
 METADATA, INDEX = "metadata.json", "index.npz"
+BLOCK = 64  # images that are read at once
 MOST_SHARDS = 99_999  # five digits in a file's name
 MOST_PIXELS = 50_000_000  # an image with more is refused before it is decoded
 
@@ -283,8 +284,9 @@ def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Intege
 def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
     """Examine the images, each of which must be decodable, and of a format that the shards name."""
     ways = np.empty(len(records), np.uint8)
-    for row in range(len(records)):
-        found = examine(records[row : row + 1].read()[0], MOST_PIXELS)
+    encoded = (data for start in range(0, len(records), BLOCK) for data in records[start : start + BLOCK].read())
+    for row, data in enumerate(encoded):
+        found = examine(data, MOST_PIXELS)
         if isinstance(found, str):
             raise ConfigError(f"sample {row} of the {split} split {found}: write the shards anew")
         if found.format not in metadata.formats:

@@ -86,14 +86,14 @@ def divide(
     free = given == 0
     if labels.ndim == 1:
         classes, labels, kept_in_train = _handle_rare(labels, tuple(classes), options, free, notes)
-    rows = {name: np.flatnonzero(given == place + 1) for place, name in enumerate(SPLITS)}
+    rows: dict[str, Integers] = {name: np.flatnonzero(given == place + 1) for place, name in enumerate(SPLITS)}
     open_rows = np.flatnonzero(free & ~kept_in_train & (labels >= 0 if labels.ndim == 1 else True))
     if times is None:
         decided = _decide(labels, open_rows, options, groups, rows)
     else:
         decided = _in_order(open_rows, options, times, rows)
-    rows = {name: np.union1d(rows[name], decided[name]) for name in SPLITS}
-    rows["train"] = np.union1d(rows["train"], np.flatnonzero(kept_in_train))
+    rows = {name: _together(rows[name], decided[name]) for name in SPLITS}
+    rows["train"] = _together(rows["train"], np.flatnonzero(kept_in_train))
     if labels.ndim == 1:
         rows = {name: members[labels[members] >= 0] for name, members in rows.items()}
     for name, members in rows.items():
@@ -103,6 +103,11 @@ def divide(
         _check_learned(labels, classes, rows, times)
         notes += _borders(rows, options, times)
     return Division(tuple(classes), labels, rows, tuple(notes))
+
+
+def _together(some: Integers, others: Integers) -> Integers:
+    """Return rows, none of which is in both, in their order."""
+    return np.sort(np.concatenate([some, others]), kind="stable")
 
 
 def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integers, list[str]]:

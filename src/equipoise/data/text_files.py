@@ -20,6 +20,7 @@ from equipoise.data.images.dataset import content_of as content_of_files
 from equipoise.data.images.folders import TEXTS, is_unlabelled, listed
 from equipoise.data.labels import Spelled, in_order
 from equipoise.data.paths import existing_file, existing_folder, is_folder, is_there
+from equipoise.data.remote import local
 from equipoise.data.tables.dataset import FileOptions, Roles, check_roles, columns_of_table, rows_of, tables_of
 from equipoise.data.tables.files import AUTO, Table
 from equipoise.data.tables.opening import content_of, form_of, open_one
@@ -80,6 +81,7 @@ def text(least: int = 2, *, files: TextFiles, words: WordOptions, weights: RowWe
     ----------
     least : classes that there must be; 1 where samples are judged, and not learned from
     """
+    files = files.model_copy(update={"path": local(files.path, "dataset.path")})
     if files.text is None and is_folder(files.path):
         return _of_folder(least, files, words, weights)
     return _of_tables(least, files, words, weights)
@@ -141,7 +143,7 @@ def _of_folder(least: int, files: TextFiles, words: WordOptions, weights: RowWei
 
 def lacks_classes(dataset: Dataset, option: str) -> str | None:
     """Return what a file or folder of texts lacks for a model to be judged on it; None if it has all labels."""
-    path, options = str(getattr(dataset, option)), vars(dataset)
+    path, options = local(str(getattr(dataset, option)), f"dataset.{option}"), vars(dataset)
     if options["text"] is None and is_folder(path):
         root = existing_folder(path, f"dataset.{option}")
         return f"{root} holds texts, and no folder for each class" if is_unlabelled(root, TEXTS) else None
@@ -152,8 +154,9 @@ def lacks_classes(dataset: Dataset, option: str) -> str | None:
 def columns_beside(dataset: Dataset, columns: Sequence[str], other: str | None) -> Mapping[str, Spelled]:
     """Read columns of the table with the test rows as they are written; files have none."""
     options = vars(dataset)
-    path = options[other or ("test_path" if options["test_path"] else "path")]
-    if options["text"] is None and is_folder(str(path)):
+    option = other or ("test_path" if options["test_path"] else "path")
+    path = local(str(options[option]), f"dataset.{option}")
+    if options["text"] is None and is_folder(path):
         raise ConfigError(f"slices={columns[0]}: {path} is a folder of texts, which has no columns")
     return columns_of_table(dataset, columns, other, (options["target"],))
 

@@ -17,6 +17,7 @@ from equipoise.core.errors import ConfigError, complain
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.plugins import Own
 from equipoise.data.catalogue import DATASETS
+from equipoise.data.remote import SCHEME
 from equipoise.data.types import PATHS, Dataset
 
 PARAMS = code_root() / "params.yaml"
@@ -110,9 +111,9 @@ def check_in_raw(option: str, path: str | Path) -> None:
         If it lies elsewhere than in data/raw.
     """
     if not Path(path).resolve().is_relative_to(RAW.resolve()):
-        raise ConfigError(
-            f"{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}"
-        )
+        name = f"data/raw/{Path(path).name}"
+        how = f"dvc import-url {path} {name}" if str(path).startswith(SCHEME) else f"dvc add {name}"
+        raise ConfigError(f"{option}={path}: the pipeline depends on data/raw, so put it there: {how}")
 
 
 def check_own(own: Own) -> None:

@@ -8,6 +8,7 @@ from equipoise.core import key_values
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
 from equipoise.data.paths import existing_file, is_several
+from equipoise.data.remote import local
 from equipoise.data.tables.files import AUTO, checked_encoding
 from equipoise.data.types import ESTIMATE
 from equipoise.serving.outputs import checked_output
@@ -73,7 +74,7 @@ def read_source(options: Mapping[str, str]) -> Request:
     ConfigError
         If there is no such source, or an option is wrong.
     """
-    source = options["input"]
+    source = local(options["input"], "input")
     if not is_several(source):
         existing_file(source, "input")
     typed = options.get("separator", ",")

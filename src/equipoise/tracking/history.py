@@ -22,7 +22,7 @@ from equipoise.config.tree import VALUES
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
 from equipoise.tracking.artifacts import CONFIG, read_json
-from equipoise.tracking.store import Store
+from equipoise.tracking.store import PAGE, Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -33,6 +33,7 @@ JUDGED_UNDER = "judged_under"  # tag of a run that was judged again: the options
 # with their counts, and by split ("" is the test split) what each decision rule makes of the model's answers.
 CLASS_COUNTS, RULES = "class_counts", "decision_rules"
 PROFILE = "profile/"  # metrics whose steps are ranks of classes
+COUNTED = 20  # runs of a server, which takes long to word many
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
@@ -178,10 +179,20 @@ def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[
         raise ConfigError(f"filter={condition}: {error.message}") from None
 
 
+def run_count(store: Store) -> str:
+    """Return how many runs are in the store; a server cannot count them, so of many it is asked for the first alone."""
+    if store.uri.startswith(SQLITE):
+        with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
+            return str(connection.execute("SELECT COUNT(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone()[0])
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    found = store.client.search_runs(experiments, max_results=COUNTED)
+    return f"{len(found)} or more" if found.token else str(len(found))
+
+
 def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[dict[str, float], int]:
     """Return the metrics of an experiment's finished runs, each with the value of one run, and the number of the runs.
 
-    Of a server, only the newest thousand runs count.
+    Of a server, only the newest runs count, as many as it gives at once.
 
     Parameters
     ----------
@@ -192,7 +203,7 @@ def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[di
             return _metrics_from_sqlite(connection, experiment, sweep)
     condition = "attributes.status = 'FINISHED'" + ("" if sweep is None else f" and tags.sweep_id = '{sweep}'")
     newest = store.client.search_runs(
-        [experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000
+        [experiment], condition, order_by=["attributes.start_time DESC"], max_results=PAGE
     )
     found = {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}
     return found, len(newest)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as LoggedRun
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
+PAGE = 100  # runs that are asked for at once, as MLflow's page does: a server words hundreds of values of each
 REQUEST = 10  # seconds for a store to answer
 GRANTED_WITHIN = 3  # seconds after a server has made an experiment
 REASONS = (
@@ -156,7 +157,7 @@ class Store:
         token = None
         while token is None or token:
             page = self.client.search_runs(
-                experiments, condition, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token
+                experiments, condition, order_by=["attributes.start_time ASC"], max_results=PAGE, page_token=token
             )
             found += page
             token = page.token or ""

@@ -18,6 +18,7 @@ import numpy as np
 from equipoise.core.errors import ConfigError, counted
 from equipoise.data import other_formats
 from equipoise.data.paths import existing_file, existing_folder, is_folder
+from equipoise.data.remote import local
 
 NPY = ".npy"
 BLOCK_BYTES = 16 << 20
@@ -34,6 +35,7 @@ def archive_of(path: str, option: str) -> tuple[Path, str | None]:
     ConfigError
         If there is no such file or folder.
     """
+    path = local(path, option)
     if is_folder(path):
         return existing_folder(path, option), None
     file = existing_file(path, option)

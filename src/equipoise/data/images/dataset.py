@@ -24,6 +24,7 @@ from equipoise.data.paths import existing_folder
 from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw
 
 MOST_BYTES_A_PIXEL = 16
+BLOCK = 64  # files that are examined one after the other
 WORKERS = 2 * (os.cpu_count() or 1)
 
 MOST_SIDE = 4096
@@ -158,9 +159,7 @@ def _checked(
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(WORKERS) as workers:
         for split in SPLITS:
             members = rows[split]
-            results = list(
-                workers.map(lambda row: examined_file(root, bytes(paths[row]), max_pixels), members, chunksize=64)
-            )
+            results = _examined(workers, root, paths[members], max_pixels)
             for row, problem in zip(members, results, strict=True):
                 if isinstance(problem, str):
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")
@@ -184,6 +183,16 @@ def _checked(
     )
     notes = (*left_out, *_notes(features, found))
     return Loaded(features, shape, notes, good, digests, ImagePreprocessing(shape=shape, max_pixels=max_pixels))
+
+
+def _examined(workers: ThreadPoolExecutor, root: Path, paths: Any, max_pixels: int) -> list[Examined | str]:
+    """Examine the files, in their order. A task for each would take more memory than what is known of it."""
+
+    def one_by_one(block: Any) -> list[Examined | str]:
+        return [examined_file(root, bytes(path), max_pixels) for path in block]
+
+    blocks = [paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK)]
+    return [result for results in workers.map(one_by_one, blocks) for result in results]
 
 
 def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Examined]]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from equipoise.core.errors import ConfigError, counted, listing
 from equipoise.data import other_formats
 from equipoise.data.paths import digest_of, existing_file, files_of, is_folder, is_several
+from equipoise.data.remote import local
 from equipoise.data.tables.arrow_files import (
     ARROW,
     ARROW_NAMES,
@@ -72,6 +73,7 @@ def open_tables(path: str, option: str, form: Form) -> list[Table]:
     ConfigError
         If there is no such file, or one cannot be read.
     """
+    path = local(path, option)
     if is_folder(path) and is_saved(folder := Path(path).expanduser().resolve()):
         parts, notes = saved_parts(folder, option)
         return [

@@ -7,6 +7,8 @@ signature. So the signature states what pandas makes of the training file.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from equipoise.data.cells import cast_or_none
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -36,7 +38,7 @@ class PandasTypes:
         for name, column in columns.items():
             found = self._found.setdefault(name, set())
             if "string" not in found:
-                found |= _kinds(column, of_text=self._of_text)
+                found |= _kinds(column, of_text=self._of_text, whole="double" not in found)
 
     def of(self, name: str) -> PandasType:
         """Return a column's type. Whole numbers with a missing one are double: pandas has no missing integer."""
@@ -51,7 +53,8 @@ class PandasTypes:
         return "double" if values <= {"long", "double"} else "string"
 
 
-def _kinds(column: "pa.Array", *, of_text: bool) -> set[str]:
+def _kinds(column: "pa.Array", *, of_text: bool, whole: bool) -> set[str]:
+    """Return the kinds of the values; with `whole=False`, whole numbers as text may count as double."""
     import pyarrow as pa
 
     missing = {"missing"} if column.null_count else set()
@@ -65,22 +68,19 @@ def _kinds(column: "pa.Array", *, of_text: bool) -> set[str]:
         return missing | {"double"}
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return missing | {"any" if getattr(column.type, "tz", None) else "datetime"}
-    return missing | _meant(column) if of_text and pa.types.is_string(column.type) else {"string"}
+    return missing | _meant(column, whole=whole) if of_text and pa.types.is_string(column.type) else {"string"}
 
 
-def _meant(column: "pa.StringArray") -> set[str]:
+def _meant(column: "pa.StringArray", *, whole: bool) -> set[str]:
     import pyarrow as pa
     import pyarrow.compute as compute
 
     trimmed = compute.utf8_trim_whitespace(column)  # which is no matter to numbers, and to nothing else
-    for kind, arrow in (("long", pa.int64()), ("double", pa.float64())):
-        try:
-            compute.cast(trimmed, arrow)
-        except pa.ArrowInvalid:
-            continue
-        return {kind}
+    for kind, arrow in (*([("long", pa.int64())] if whole else []), ("double", pa.float64())):
+        if cast_or_none(trimmed, arrow) is not None:
+            return {kind}
     absent = compute.is_in(column, pa.array(MISSING))
     if compute.any(absent).as_py():
-        return {"missing", *_kinds(column.filter(compute.invert(absent)).drop_null(), of_text=True)}
+        return {"missing", *_kinds(column.filter(compute.invert(absent)).drop_null(), of_text=True, whole=whole)}
     is_truth = compute.all(compute.is_in(column.drop_null(), pa.array(TRUTHS))).as_py()
     return {"boolean" if is_truth else "string"}

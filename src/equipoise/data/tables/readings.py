@@ -163,6 +163,10 @@ class Survey:
             return
         text = cells.trimmed(cells.as_text(column)).drop_null()
         text = text.filter(compute.invert(compute.is_in(text, pa.array(list(missing), pa.string()))))
+        numbers = cells.cast_or_none(text, pa.float64())
+        if numbers is not None and np.isfinite(_array(numbers)).all():  # twice as fast as the pattern
+            self._add_plain(text)
+            return
         plain = compute.match_substring_regex(text, cells.PLAIN)
         self._add_plain(text.filter(plain))
         others = compute.value_counts(text.filter(compute.invert(plain)))
@@ -171,25 +175,36 @@ class Survey:
 
     def _add_plain(self, text: "pa.StringArray") -> None:
         """Add numbers as programs write them."""
+        import pyarrow.compute as compute
+
         before, sure = self.numbers, self.cells["point"] > 0  # if one point is decimal, all are
-        with_point = _matching(text, r"\.")
+        with_point = _array(compute.match_substring(text, "."))
         grouped = with_point & ~with_point if sure else _matching(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
         self._count("whole", text, ~with_point)
         self._count("point?", text, grouped)
         self._count("point", text, with_point & ~grouped)
         if self.digits == before:
-            self.digits += int(_matching(text, r"^\d+$").sum())
-            leading = _matching(text, r"^0\d{2,}$")
-            self.leading += int(leading.sum())
-            self._show("leading", text, leading)
-            self._show("padded", text, _matching(text, r"^0\d$"))
+            self._add_digits(text)
         if self.compact == before:
             self._add_dates(text)
         if not sure:
-            self.small += int(_matching(text, r"^[+-]?\d{1,3}$").sum())
-            self.large += int(_matching(text, r"^[+-]?\d{4,}$").sum())
-        self.zeros += int(_matching(text, "^0$").sum())
+            unsigned = compute.ascii_ltrim(text, "+-")
+            digits, length = _array(compute.ascii_is_decimal(unsigned)), _array(compute.binary_length(unsigned))
+            self.small += int((digits & (length <= 3)).sum())
+            self.large += int((digits & (length > 3)).sum())
+        self.zeros += int(_array(compute.equal(text, "0")).sum())
         self._remember(text)
+
+    def _add_digits(self, text: "pa.StringArray") -> None:
+        """Add cells of digits alone, as long as all are."""
+        import pyarrow.compute as compute
+
+        digits, length = _array(compute.ascii_is_decimal(text)), _array(compute.binary_length(text))
+        led = digits & _array(compute.starts_with(text, "0"))
+        self.digits += int(digits.sum())
+        self.leading += int((led & (length > 2)).sum())
+        self._show("leading", text, led & (length > 2))
+        self._show("padded", text, led & (length == 2))
 
     def _add_others(self, text: "pa.StringArray", counts: Any) -> None:
         """Add other cells, each once, with how often they occur."""
@@ -235,6 +250,9 @@ class Survey:
             known += [word for word in found if word not in known]
 
     def _add_dates(self, text: "pa.StringArray") -> None:
+        import pyarrow.compute as compute
+
+        text = text.filter(compute.greater_equal(compute.binary_length(text), cells.SHORTEST_DATE))
         mask = _matching(text, cells.COMPACT)
         self.compact += int(mask.sum())
         self._show("date", text, mask)
