@@ -121,8 +121,9 @@ def run(
         of_run = (log.id, log.experiment_id, data, evidence, len(trained.history), learner.place, log.folder)
         _warn(config, evidence)
         if show:
-            show(Finished(*of_run, is_uploaded=False))
             shown.enter_context(interruption.outliving_terminal())
+            with contextlib.suppress(OSError):  # the terminal may be closed while the tables appear
+                show(Finished(*of_run, is_uploaded=False))
         log_learned()
         log_evaluation(log, found)
         log_input_metrics(config, log, data, weights)
