@@ -8,6 +8,7 @@
     tiny       a run of a few seconds as a command, and a bare Keras script: what is not training
     run        one run as a command, and a bare Keras script, alone and with MLflow's autologging
     sweep      24 runs as separate commands, in one process, and in two
+    stacked    24 small runs one after the other, and as one program, on a GPU if there is one
     metrics    an evaluation, and scikit-learn's functions for the same numbers
     growth     time and memory of a run against rows, classes, features, and runs in the store
     large      20,000 runs, 10,000,000 rows, 1,000,000 images and 10,000 classes; only if named, since it takes long
@@ -42,7 +43,7 @@ from equipoise.core.errors import ConfigError, suggestion
 from equipoise.tracking import gpu_usage
 from equipoise.training.runtime import unused_gpu
 
-PARTS = ("answers", "training", "gpu", "tiny", "run", "sweep", "metrics", "growth", "large")
+PARTS = ("answers", "training", "gpu", "tiny", "run", "sweep", "stacked", "metrics", "growth", "large")
 IF_NAMED = ("gpu", "large")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
 RESULTS = REPOSITORY / "docs" / "performance"
