@@ -128,8 +128,7 @@ def evaluate_again(
     found = with_notes(evaluate(config, data, weights, answers), prior, config.decision.name)
     found = _with_slices(found, slicings, config.dataset)
     gates = check_gates(asked.gates, found.evidence)
-    folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True)
+    folder = _new_folder(trained.id)
     experiment = given_experiment() or store.client.get_experiment(trained.experiment_id).name
     words = shlex.join((f"run={trained.id}", *overrides, *asked.words))
     tags = {**_tags(trained, config, data), "device": device, JUDGED_BY: words}
@@ -145,6 +144,12 @@ def evaluate_again(
         evidence = replace(found.evidence, facts=facts(config, data, log, f"{command('evaluate')} {words}"))
         draw_and_log(evidence, log, with_pictures=config.evaluation.pictures)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder, prior)
+
+
+def _new_folder(run: str) -> Path:
+    folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{run[:8]}-%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _check(config: Config, data: Prepared, weights: ClassWeights, asked: Asked) -> None:
