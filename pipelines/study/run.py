@@ -43,6 +43,7 @@ class Study:
     file : the table
     until : monotonic seconds; no part is begun after them
     running : the commands that are being carried out
+    whole : the names of parts that the table has
     """
 
     grid: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Study:
     until: float
     plans: Plans = field(default_factory=Plans.read)
     running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
 
@@ -63,6 +65,7 @@ class Study:
         if self.stopped or time.monotonic() > self.until:
             return ""
         if not self.lacking(part):
+            self.whole.add(part.name)
             return ""
         begun, root = time.monotonic(), WORK / part.folder
         with self.lock:
@@ -77,6 +80,7 @@ class Study:
             self._add(part, root, wanted)
         left, minutes = len(self.lacking(part)), (time.monotonic() - begun) / 60
         if not left:
+            self.whole.add(part.name)
             shutil.rmtree(root, ignore_errors=True)
         done = f"{len(wanted) - left} of {len(wanted)} runs are in the table"
         return f"{part.name}: {done}, {minutes:.1f} minutes" + (f"; see {root / 'log.txt'}" if left else "")
@@ -136,9 +140,8 @@ def main(arguments: Sequence[str]) -> int:
             study.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    left = [part.name for part in asked if study.lacking(part)]
-    print(f"{len(asked) - len(left)} of {len(asked)} parts are in {study.file.relative_to(HERE.parents[1])}")
-    return int(bool(left))
+    print(f"{len(study.whole)} of {len(asked)} parts are in {study.file.relative_to(HERE.parents[1])}")
+    return int(len(study.whole) < len(asked))
 
 
 if __name__ == "__main__":
