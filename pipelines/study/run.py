@@ -75,7 +75,9 @@ class Study:
             missing = self.lacking(part)
             if not missing or self.stopped:
                 break
-            for words in of_jobs(part, missing, [*wanted]):
+            # The last bits of a job depend on its whole stack.
+            again = {*wanted} if any(job.trainer.stacked for job in wanted.values()) else missing
+            for words in of_jobs(part, again, [*wanted]):
                 self._command(words, root)
             self._add(part, root, wanted)
         left, minutes = len(self.lacking(part)), (time.monotonic() - begun) / 60
