@@ -117,7 +117,7 @@ class Study:
         with self.lock:
             self.stopped = True
         for process in [*self.running]:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
 
 
 def main(arguments: Sequence[str]) -> int:

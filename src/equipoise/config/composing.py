@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise.config.tree import VALUES
+from equipoise.core.typed import VALUES
 
 
 def is_value(override: Override) -> bool:

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from equipoise.config.dataset import AnyDataset
-from equipoise.config.tree import VALUES
 from equipoise.config.validation import flattened, validated
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.schema import NONE, KeyOf, OneOf, Positive, PositiveInt, Section, Seed, Word, annotated, keywords
+from equipoise.core.typed import VALUES
 from equipoise.methods.calibration import Calibration
 from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from equipoise.config.model import Config, flat
-from equipoise.config.tree import VALUES
 from equipoise.config.validation import flattened
 from equipoise.core.errors import ConfigError, control_characters
 from equipoise.core.schema import Section
+from equipoise.core.typed import VALUES
 from equipoise.data.types import Dataset, title_of
 
 EXPERIMENT, EXPERIMENT_ID, RUN = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_NAME"

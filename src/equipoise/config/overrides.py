@@ -24,11 +24,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config import swapping
 from equipoise.config.composing import is_value, refers
-from equipoise.config.tree import SHIPPED, VALUES, Tree
+from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core import plugins
 from equipoise.core.errors import ConfigError, control_characters, suggestion
 from equipoise.core.plugins import Own
-from equipoise.core.typed import as_typed, dotted_keys, for_shell, names_in, number_in, text_of
+from equipoise.core.typed import VALUES, as_typed, dotted_keys, for_shell, names_in, number_in, text_of
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 # The words whose value may be a text: options of a group, but no group and no option of Hydra's.

@@ -16,9 +16,6 @@ from equipoise.config import own_options, stored_options
 from equipoise.core.errors import ConfigError, suggestion
 from equipoise.core.paths import config_folder
 
-# The options that belong to no group.
-VALUES = ("seed", "cost", "sweep")
-
 
 @dataclass(frozen=True)
 class Tree:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+# The options that belong to no group.
+VALUES = ("seed", "cost", "sweep")
 NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASCII)
 # The blanks between two words, outside of quotation marks.
 BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w|--quiet(?:\s|$))(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from equipoise.config.identity import OWN_FILES
 from equipoise.config.model import JUDGING, below
-from equipoise.config.tree import VALUES
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
+from equipoise.core.typed import VALUES
 from equipoise.tracking.artifacts import CONFIG, read_json
 from equipoise.tracking.store import PAGE, Store
 
