@@ -34,7 +34,7 @@ RACE = (
     "loss=custom,hinge",
     "metric=balanced_accuracy",
 )
-MINUTES = 0.8
+MINUTES = 1.0
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_a_race_that_is_killed_goes_on_with_two_workers_and_ends_in_time(tmp_pat
 
     with ended_after() as processes:
         begun = processes.start([sys.executable, str(clone / "src" / "decide.py"), *words], cwd=clone)
-        processes.until(lambda: finished() >= 3, begun)
+        processes.until(lambda: finished() >= 2, begun)
         os.killpg(begun.pid, signal.SIGKILL)
         processes.said(begun)
     told = train(clone, *words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", script="decide.py")
@@ -61,7 +61,7 @@ def test_a_race_that_is_killed_goes_on_with_two_workers_and_ends_in_time(tmp_pat
     done = [run for run in runs if run.info.status == "FINISHED"]
     places = Counter((run.data.params["loss.name"], run.data.params["dataset.split_seed"]) for run in done)
     assert set(places.values()) == {1}, "no job is done twice"
-    assert len(done) > 3
+    assert len(done) > 2
     assert float(summary.data.tags["race_seconds"]) > 0
     lines = [line for line in told.stdout.splitlines() if line.strip()]
     verdict = next(number for number, line in enumerate(lines) if line.startswith("Verdict: "))
