@@ -14,7 +14,7 @@ from table import read as read_table
 from equipoise.config.model import config_sha256, flat
 
 HERE = Path(__file__).parent
-OF_RUN = ["config", "dataset", "family", "method", "setting", "division", "fold", "seed", "diverged"]
+OF_RUN = ["config", "dataset", "family", "method", "setting", "division", "fold", "seed", "diverged", "machine"]
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from judge import FREE, Context, by_rules, context, lengths, majority
 from parts import DIGITS, SWEEP, Part, dataset_of, family_of, fold_of, method_of
-from table import BEST_EPOCH, NO_EPOCHS
+from table import BEST_EPOCH, NO_EPOCHS, this_machine
 
 from equipoise.config.model import Config
 from equipoise.core.schema import BEST, Floats
@@ -108,6 +108,7 @@ class Harvest:
             "fold": fold_of(config)[1],
             "seed": config.seed,
             "diverged": False,
+            "machine": this_machine(),
         }
 
 

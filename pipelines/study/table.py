@@ -6,8 +6,11 @@ adds the rows of another machine's table. Rows are sorted, and the file is writt
 """
 
 import os
+import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ SCHEMA = pyarrow.schema(
         ("train_loss", pyarrow.float32()),
         ("logits", pyarrow.string()),  # first digits of the SHA-256 of the test logits
         ("diverged", pyarrow.bool_()),
+        ("machine", pyarrow.string()),  # kind of processor and TensorFlow's version, on which bits depend
     ]
 )
 KEY = ("config", "epochs", "rule")
@@ -69,13 +73,20 @@ def with_rows(table: pyarrow.Table, rows: Iterable[Mapping[str, Any]]) -> pyarro
     return pyarrow.concat_tables([table.filter(pyarrow.compute.invert(old)), added])
 
 
+def this_machine() -> str:
+    """Return what decides the last bits of a run, beside its code: the kind of processor, and TensorFlow's version."""
+    file = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", file.read_text() if file.exists() else "", re.MULTILINE)
+    return f"{names[0] if names else platform.machine()}, TensorFlow {version('tensorflow')}"
+
+
 def configs(table: pyarrow.Table) -> set[str]:
     """Return the digests of the runs that the table has."""
     return set(table["config"].unique().to_pylist())
 
 
 def merged(one: pyarrow.Table, other: pyarrow.Table) -> pyarrow.Table:
-    """Return the rows of both; those that both have must have the same logits.
+    """Return the rows of both; those that both have from one kind of machine must have the same logits.
 
     Raises
     ------
@@ -83,7 +94,9 @@ def merged(one: pyarrow.Table, other: pyarrow.Table) -> pyarrow.Table:
         If a run has other logits in one than in the other: then it was not repeated to the bit.
     """
     digests = [dict(zip(_keys(part), part["logits"].to_pylist(), strict=True)) for part in (one, other)]
-    differing = sorted(key for key in digests[0].keys() & digests[1].keys() if digests[0][key] != digests[1][key])
+    made_on = [dict(zip(_keys(part), part["machine"].to_pylist(), strict=True)) for part in (one, other)]
+    both = [key for key in digests[0] if made_on[1].get(key) == made_on[0][key]]
+    differing = sorted(key for key in both if digests[0][key] != digests[1][key])
     if differing:
         config, epochs, rule = first = differing[0]
         raise ConfigError(
