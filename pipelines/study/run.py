@@ -4,7 +4,7 @@ PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=centre/smal
 
 only: parts whose name begins with it; minutes: after which no part is begun any more; quick: those of make study-quick.
 Each part is one command (or some, where the table has a share of its runs), which logs into a folder of its own below
-pipelines/study/work. That goes once its results are in the table. It may be interrupted at any time, and goes on.
+pipelines/study/under_way. That goes once its results are in the table. It may be interrupted at any time, and goes on.
 """
 
 import os
@@ -30,7 +30,7 @@ from equipoise.config.model import Config, config_sha256
 from equipoise.core.paths import ROOT
 
 HERE = Path(__file__).parent
-WORK, CACHE = HERE / "work", HERE / "cache"
+UNDER_WAY, CACHE = HERE / "under_way", HERE / "cache"
 TRIES = 2  # of a job that crashes
 
 
@@ -67,7 +67,7 @@ class Study:
         if not self.lacking(part):
             self.whole.add(part.name)
             return ""
-        begun, root = time.monotonic(), WORK / part.folder
+        begun, root = time.monotonic(), UNDER_WAY / part.folder
         with self.lock:
             wanted = {config_sha256(job)[:DIGITS]: job for job in jobs(part)}
         self._add(part, root, wanted)

@@ -4,9 +4,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +32,7 @@ from plain_scripts import (
     THREE,
     TWO,
     check_bits,
-    precision_set_back,
     script,
-    table_of_labels,
 )
 
 # What losses cannot do without, and options that take another way through their functions.
@@ -87,17 +84,6 @@ def is_trained(loss: str, how: str, form: str) -> bool:
 
 
 PUT_IN = {" ".join(way): overrides for way, overrides in WAYS.items() if is_trained(*way)}
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return table_of_labels(tmp_path_factory.mktemp("several"))
-
-
-@pytest.fixture
-def _float32(tensorflow: Any) -> Iterator[None]:
-    with precision_set_back():
-        yield
 
 
 @pytest.mark.slow

@@ -1,28 +1,15 @@
 """Scripts of plain Keras end with the bits of runs: in every way to train, of every kind of labels and rows."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from equipoise.core.errors import ConfigError
 from equipoise.methods.losses import IMPLEMENTED
-from plain_scripts import OTHERS, SEVERAL, check_bits, precision_set_back, run_and_script, script, table_of_labels
+from plain_scripts import OTHERS, SEVERAL, check_bits, run_and_script, script
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_float32")]
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return table_of_labels(tmp_path_factory.mktemp("several"))
-
-
-@pytest.fixture
-def _float32(tensorflow: Any) -> Iterator[None]:
-    with precision_set_back():
-        yield
 
 
 @pytest.mark.parametrize("case", OTHERS)

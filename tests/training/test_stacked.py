@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.config.checks import check_together
+from equipoise.config.checks import check_prepared, check_together
 from equipoise.config.model import Config
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT, cache_folder
@@ -131,6 +131,25 @@ def test_what_a_stack_does_not_know(words: list[str], told: str) -> None:
     base = SMALL if words[0] != "model=cnn" else ()
     with pytest.raises(ConfigError, match=re.escape(f"trainer.stacked=true with {told}: ")):
         check_together(composed(*base, *QUICK, "trainer.stacked=true", *words))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+def test_tables_with_many_categories_and_row_weights(tmp_path: Path) -> None:
+    """Keras hands an optimiser an embedding's gradient sample by sample, which only SGD adds up to the same."""
+    table = tmp_path / "rows.csv"
+    rows = [f"c{place * 7 % 150},{place * 37 % 101},{1 + place % 3},{int(place * 7 % 11 < 3)}" for place in range(300)]
+    table.write_text("\n".join(["city,x,w,y", *rows]) + "\n")
+    words = ["dataset=csv", f"dataset.path='{table}'", "dataset.target=y", "dataset.weight=w", "dataset.labels=binary"]
+    words += ["model=mlp", "model.hidden=[8]", "trainer.epochs=6", *QUICK]
+    found = [composed(*words, "trainer.optimizer=sgd", f"weighting={name}") for name in ("none", "balanced")]
+    (_, one), (history, weights) = stacked(found), alone(found[1])
+    assert one.history[-1] == pytest.approx(history[-1], rel=1e-4, abs=1e-5)
+    for mine, its in zip(one.weights[6], weights, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-3, atol=1e-5)
+    adam = composed(*words, "trainer.stacked=true")
+    with pytest.raises(ConfigError, match=r"trainer\.optimizer=adam: the table has a column that is embedded"):
+        check_prepared(adam, prepare(adam.dataset, cache_folder()))
 
 
 def test_other_processes_and_searches_do_not_stack() -> None:

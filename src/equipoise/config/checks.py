@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from equipoise.config.estimators import check_command, check_estimator, moves_prior
 from equipoise.config.lengths import check_judged_after
 from equipoise.config.model import Config, Trainer
-from equipoise.config.stacks import check_stacked
+from equipoise.config.stacks import check_embedded, check_stacked
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import ROWS
@@ -122,6 +122,7 @@ def check_prepared(config: Config, data: Prepared) -> None:
         )
     if not data.ids:
         return
+    check_embedded(config, data.ids)
     several = f"{max(data.ids) - 1} categories"
     # Those that training rows hold once have no number of their own, and would have a feature each.
     raise_it = f"type dataset.max_categories={10 * max(data.ids)}, which makes a feature of each category, or"

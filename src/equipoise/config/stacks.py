@@ -1,5 +1,7 @@
 """What `trainer.stacked` asks: jobs of one sweep that share data and graph, trained as one program."""
 
+from collections.abc import Sequence
+
 from equipoise.config.model import Config
 from equipoise.core.errors import ConfigError
 from equipoise.core.schema import NONE
@@ -23,6 +25,27 @@ def check_stacked(config: Config, source: Source) -> None:
         raise ConfigError(
             f"trainer.stacked=true with {against}: jobs are trained as one program with dense layers on samples in "
             "memory, step by step and to the last epoch; leave one of the two out"
+        )
+
+
+def check_embedded(config: Config, ids: Sequence[int]) -> None:
+    """Refuse embeddings whose gradient one job by itself sums up in another way.
+
+    Parameters
+    ----------
+    ids : how many categories each feature that is embedded is the number of
+
+    Raises
+    ------
+    ConfigError
+        If there are any, and the optimiser is not linear in the gradient.
+    """
+    # Keras 3.15 hands an optimiser the rows of an embedding sample by sample: it squares them before it adds them up.
+    if config.trainer.stacked and ids and config.trainer.optimizer != "sgd":
+        raise ConfigError(
+            f"trainer.stacked=true with trainer.optimizer={config.trainer.optimizer}: the table has a column that is "
+            "embedded, whose gradients Keras squares sample by sample, a stack their sum: the weights would "
+            "not be those of a job by itself; use trainer.optimizer=sgd, or leave trainer.stacked out"
         )
 
 

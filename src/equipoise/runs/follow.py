@@ -50,15 +50,25 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
     if done:
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
     with epochs_bar(epochs_of(config)) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
+        every = config.tracking.every if watch is None else 1  # a search goes by all epochs
+        waiting: dict[int, dict[str, float]] = {}  # the newest epoch, as long as it is not logged
+
+        def log_waiting() -> None:
+            for number, metrics in waiting.items():
+                log.log_metrics(metrics, step=number)
+            waiting.clear()
 
         def epoch(number: int, metrics: dict[str, float]) -> None:
-            if (number + 1) % config.tracking.every == 0 or number + 1 == epochs_of(config):
-                log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)
+            waiting.clear()
+            waiting[number] = {**metrics, **(usage() if number >= done else {})}
+            if (number + 1) % every == 0:
+                log_waiting()
             advance(metrics)
             if watch:
                 watch(number, metrics)
 
         yield Follow(log.flush, epoch, checkpoints, earlier)
+        log_waiting()
 
 
 def _done(checkpoints: Checkpoints) -> int:
