@@ -72,6 +72,14 @@ def _no_copy_of_the_project_is_imported(_path_of_modules: tuple[str, ...]) -> It
     sys.path[:] = _path_of_modules
 
 
+@pytest.fixture(autouse=True)
+def _float32_again() -> Iterator[None]:
+    """Set back Keras's precision, which a training sets for its whole process."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_width_in_the_environment() -> None:
     """Give commands no width of the tests' own terminal; readline sets one past `os.environ`."""

@@ -1,8 +1,6 @@
 """Scripts of plain Keras for tests: what they are written for, and how they are run beside what they repeat."""
 
-import contextlib
 import re
-from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -102,17 +100,6 @@ def script(cache: Path, *overrides: str, **how: str) -> str:
     config = composed(*overrides)
     data = prepare(config.dataset, cache)
     return plain_keras(config, data, weigh(config, data), Origin("4a1f", {"device": "cpu", **how}, "0" * 64))
-
-
-@contextlib.contextmanager
-def precision_set_back() -> Iterator[None]:
-    """Set the precision back that a script has set."""
-    import keras
-
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def run_and_script(cache: Path, folder: Path, *overrides: str) -> tuple[str, str, int, str]:

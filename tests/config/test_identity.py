@@ -9,6 +9,7 @@ import pytest
 
 from equipoise.config import identity
 from equipoise.config.model import Config
+from equipoise.core.kept_digests import Kept
 from equipoise.core.source_code import HOME, read_anew
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.models import MODELS
@@ -102,7 +103,10 @@ def test_runs_of_different_code_are_found() -> None:
 
 
 @pytest.fixture
-def _read_anew() -> Iterator[None]:
+def _read_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What earlier processes have kept is not looked at either: on the disk no file is edited."""
+    monkeypatch.setattr(Kept, "find", lambda *_: None)
+    monkeypatch.setattr(Kept, "keep", lambda *_: None)
     read_anew()
     yield
     read_anew()

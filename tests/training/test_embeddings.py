@@ -118,10 +118,7 @@ class TestTraining:
         import keras
 
         keras.config.set_dtype_policy("mixed_bfloat16")  # which has no 2,001
-        try:
-            model = MODELS["mlp"]((1,), 2, None, (5000,), hidden=(), dropout=0.0, embedding=2)
-        finally:
-            keras.config.set_dtype_policy("float32")
+        model = MODELS["mlp"]((1,), 2, None, (5000,), hidden=(), dropout=0.0, embedding=2)
         vectors = np.repeat(np.arange(5000, dtype=np.float32)[:, np.newaxis] % 7, 2, axis=1)
         model.set_weights([vectors, np.eye(2, dtype=np.float32), np.zeros(2, np.float32)])
         numbers = np.arange(5000, dtype=np.float32)[:, np.newaxis]

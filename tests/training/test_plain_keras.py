@@ -252,7 +252,7 @@ def test_to_write_a_script_takes_no_tensorflow() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_float32")
+@pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("case", PUT_IN)
 def test_a_script_ends_with_the_run_s_bits(case: str, cache: Path, tmp_path: Path) -> None:
     check_bits(cache, tmp_path, PUT_IN[case])

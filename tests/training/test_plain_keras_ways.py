@@ -9,7 +9,7 @@ from equipoise.core.errors import ConfigError
 from equipoise.methods.losses import IMPLEMENTED
 from plain_scripts import OTHERS, SEVERAL, check_bits, run_and_script, script
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_float32")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
 
 
 @pytest.mark.parametrize("case", OTHERS)

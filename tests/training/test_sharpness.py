@@ -109,12 +109,9 @@ def test_a_step_that_looks_nowhere_else_is_a_plain_one_to_the_bit(precision: str
 
     layers = [lambda: keras.layers.Dense(8), keras.layers.BatchNormalization, lambda: keras.layers.Dropout(0.5)]
     keras.config.set_dtype_policy(precision)
-    try:
-        given = [f"trainer.precision={precision}", "trainer.ema=0.9"]
-        near = [*SAM[:1], "trainer.sharpness_rho=1e-30"]
-        plain, sharp, wide = (compiled(*given, *more, layers=layers) for more in ([], near, SAM))
-    finally:
-        keras.config.set_dtype_policy("float32")
+    given = [f"trainer.precision={precision}", "trainer.ema=0.9"]
+    near = [*SAM[:1], "trainer.sharpness_rho=1e-30"]
+    plain, sharp, wide = (compiled(*given, *more, layers=layers) for more in ([], near, SAM))
     for _ in range(2):
         for left, right in zip(step(plain), step(sharp), strict=True):
             np.testing.assert_array_equal(left, right)

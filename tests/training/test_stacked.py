@@ -113,7 +113,7 @@ def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     best, expected = (json.loads(text)["best"] for text in (logged, its))
     assert best["epochs"] == expected["epochs"]
     assert best["test"]["argmax"] == pytest.approx(expected["test"]["argmax"])
-    assert [point["step"] for point in found.store.points(run.id, ["train/loss"])] == [3, 5]
+    assert [point["step"] for point in found.store.points(run.id, ["train/loss"])] == [1, 3, 5]
 
 
 @pytest.mark.parametrize(

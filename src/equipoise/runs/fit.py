@@ -20,9 +20,10 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
     at_start = _shares(config, weights, learner, 0, "_start")
     follow.begin()
     history: list[dict[str, float]] = []
+    test, held_out = (data.split(name).features for name in ("test", "validation"))
 
     def answers() -> Answers:
-        return learner.logits(data.split("test").features), learner.logits(data.split("validation").features)
+        return learner.logits(test), learner.logits(held_out)
 
     def worth(metrics: Mapping[str, float]) -> float:
         """Return what the epoch is worth, where the best one is asked for."""

@@ -61,7 +61,7 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
         def epoch(number: int, metrics: dict[str, float]) -> None:
             waiting.clear()
             waiting[number] = {**metrics, **(usage() if number >= done else {})}
-            if (number + 1) % every == 0:
+            if (number + 1) % every == 0 or number + 1 in config.trainer.judge_after:
                 log_waiting()
             advance(metrics)
             if watch:

@@ -163,7 +163,6 @@ class _Program:
         self._seed, self._epoch = (tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(2))
         epochs = replace(compiled.work.epochs, seed=self._seed, epoch=self._epoch)
         self._batches, self._count, self._size = epochs.in_memory(), compiled.work.count, compiled.work.batch_size
-        self._order = tf.function(self._batches.order)
         self._variables = self._stacked_variables()
         self._optimizer = self._built_optimizer()
         self._functions = [loss_function(member.config, data) for member in members]
@@ -174,13 +173,14 @@ class _Program:
             name: tf.Variable(np.stack([function.tables[name] for function in self._functions]), trainable=False)
             for name in names
         }
-        self._steps, self._judged = tf.function(self._take_steps), tf.function(self._judge)
+        self._shares: list[float] = []  # of the weights, which the table holds
+        self._seeds = list(dict.fromkeys(member.config.seed for member in members))
+        self._whole = tf.function(self._whole_epoch)
 
     def epoch(self, epoch: int) -> Callable[[int], dict[str, float]]:
         """Train every job for an epoch; return what gives the metrics of one of them, by its place."""
         self._set_epoch(epoch)
-        losses = self._steps(self._orders()).numpy()
-        logits, validation, finite = (values.numpy() for values in self._judged())
+        losses, logits, validation, finite = (values.numpy() for values in self._whole())
         self._finite = np.isfinite(losses) & finite
         labels = np.asarray(self._validation.labels)
 
@@ -235,20 +235,27 @@ class _Program:
         """Set what the epoch decides: how much of the weights is in force, and whether a loss has begun."""
         self._epoch.assign(epoch)
         shares = [share_at(member.config.weighting, epoch, member.config.trainer.epochs) for member in self._members]
-        pairs = zip(self._factors, shares, strict=True)
-        self._table.assign(np.stack([weights_at(factors, share) for factors, share in pairs]))
+        if shares != self._shares:
+            pairs = zip(self._factors, shares, strict=True)
+            self._table.assign(np.stack([weights_at(factors, share) for factors, share in pairs]))
+            self._shares = shares
         if "begun" in self._tables:
             begins = [begins_at(member.config) for member in self._members]
             self._tables["begun"].assign([float(begin is None or epoch >= begin) for begin in begins])
 
     def _orders(self) -> tf.Tensor:
         """Draw the rows of the epoch for each job by its seed, int64 (jobs, n)."""
-        drawn: dict[int, tf.Tensor] = {}
+        drawn = []
         with tf.device("CPU:0"):  # where a job by itself draws them
-            for seed in dict.fromkeys(member.config.seed for member in self._members):
+            for seed in self._seeds:
                 self._seed.assign(seed)
-                drawn[seed] = self._order()
-            return tf.stack([drawn[member.config.seed] for member in self._members])
+                drawn.append(self._batches.order())
+            return tf.stack([drawn[self._seeds.index(member.config.seed)] for member in self._members])
+
+    def _whole_epoch(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Take the steps of an epoch and judge the models; return each job's mean loss, and see `_judge`."""
+        losses = self._take_steps(self._orders())
+        return losses, *self._judge()
 
     def _take_steps(self, orders: tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         """Take the steps of an epoch; return the mean loss of each job, float32 (jobs,)."""
