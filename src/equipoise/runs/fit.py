@@ -11,7 +11,7 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.runs.follow import Follow
 from equipoise.training.earlier import Answers
 from equipoise.training.learner import Learner
-from equipoise.training.monitored import score
+from equipoise.training.monitored import JUDGED_BEST, score
 from equipoise.training.trained import Trained
 
 
@@ -29,11 +29,12 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
         """Return what the epoch is worth, where the best one is asked for."""
         trainer = config.trainer
         asked = BEST in trainer.judge_after
-        return score(trainer.monitor, metrics, "trainer.judge_after=[best]") if asked else -math.inf
+        return score(trainer.monitor, metrics, JUDGED_BEST) if asked else -math.inf
 
-    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+    def on_epoch(epoch: int, metrics: dict[str, float], is_passed: bool = False, /) -> None:
         history.append(metrics)
-        follow.earlier.reached(len(history), answers, worth(metrics))
+        if not is_passed:
+            follow.earlier.reached(len(history), answers, worth(metrics))
         follow.epoch(epoch, metrics)
 
     learner.fit(weights, on_epoch, follow.checkpoints)

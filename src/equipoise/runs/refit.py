@@ -58,7 +58,7 @@ def trained_again(again: Again, places: Checkpoints) -> Learner:
     learner = learner_of(config, data)
     with epochs_bar(again.epochs) as advance:
 
-        def epoch(number: int, metrics: dict[str, float]) -> bool:
+        def epoch(number: int, metrics: dict[str, float], _is_passed: bool = False, /) -> bool:
             advance({"train/loss": metrics["train/loss"]})  # the validation rows are training rows here
             return number + 1 == again.epochs
 

@@ -7,8 +7,17 @@ from equipoise.core.schema import Floats
 from equipoise.methods.weighting import ClassWeights
 from equipoise.training.checkpoints import Checkpoints
 
-# Told the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one. True: enough.
-OnEpoch = Callable[[int, dict[str, float]], bool | None]
+
+class OnEpoch(Protocol):
+    """Told the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one.
+
+    Returns True if that is enough. `is_passed`: the model is not as it was then and need not be asked, since
+    nobody has asked for that epoch and another one is the best.
+    """
+
+    def __call__(self, epoch: int, metrics: dict[str, float], is_passed: bool = False, /) -> bool | None: ...
+
+
 # Handed the model, and some samples as it takes them.
 Keep = Callable[[Any, Floats], None]
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from equipoise.core.errors import ConfigError, listing
 from equipoise.metrics.orientation import orientation
 
+JUDGED_BEST = "trainer.judge_after=[best]"  # which watches every epoch
+
 
 def score(monitor: str, metrics: Mapping[str, float], who: str) -> float:
     """Return what an epoch is worth: higher is better.

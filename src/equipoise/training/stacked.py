@@ -35,7 +35,7 @@ from equipoise.training.graph import Compiled, fresh_weights
 from equipoise.training.keras_learner import KerasLearner
 from equipoise.training.learner import OnEpoch
 from equipoise.training.loss import ConfiguredLoss, begins_at, loss_function
-from equipoise.training.monitored import score
+from equipoise.training.monitored import JUDGED_BEST, score
 from equipoise.training.optimizer import is_decayed, optimizer_of
 
 # The weights of one job's model, an array for each of its variables.
@@ -58,22 +58,30 @@ class Learned:
     Attributes
     ----------
     history : the metrics of each epoch
-    weights : the model's, by the number of epochs after which they are wanted, the last included
+    weights : the model's, by the number of epochs after which they are asked for, the best and the last included
     error : why the training was no longer one, if it diverged after these epochs
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     weights: dict[int, Weights] = field(default_factory=dict)
     error: ConfigError | None = None
-    _best: float = -math.inf
+    _best: tuple[float, int] = (-math.inf, 0)  # its score, and after how many epochs
 
     def is_wanted(self, trainer: Trainer) -> bool:
-        """Return whether the weights after the last epoch will be asked for."""
-        epochs, is_best = len(self.history), False
+        """Return whether the weights after the last epoch may be asked for; forget those of a best epoch before it."""
+        epochs = len(self.history)
         if BEST in trainer.judge_after:
-            worth = score(trainer.monitor, self.history[-1], "trainer.judge_after=[best]")
-            is_best, self._best = worth > self._best, max(worth, self._best)
-        return is_best or epochs in trainer.judge_after or epochs == trainer.epochs
+            worth, (highest, before) = score(trainer.monitor, self.history[-1], JUDGED_BEST), self._best
+            if worth > highest:
+                self._best = worth, epochs
+                if not self._is_asked(before, trainer):
+                    self.weights.pop(before, None)
+                return True
+        return self._is_asked(epochs, trainer)
+
+    @staticmethod
+    def _is_asked(epochs: int, trainer: Trainer) -> bool:
+        return epochs in trainer.judge_after or epochs == trainer.epochs
 
 
 @dataclass
@@ -109,9 +117,10 @@ class StackedLearner(KerasLearner):
             held |= {config_sha256(member.config): each for member, each in zip(members, learned, strict=True)}
         own = held.pop(key)
         for epoch, metrics in enumerate(own.history):
-            if epoch + 1 in own.weights:
-                self.compiled.model.set_weights(own.weights[epoch + 1])
-            on_epoch(epoch, metrics)
+            there = own.weights.get(epoch + 1)
+            if there is not None:
+                self.compiled.model.set_weights(there)
+            on_epoch(epoch, metrics, there is None)
         if own.error is not None:
             raise own.error
 
