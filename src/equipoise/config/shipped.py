@@ -7,7 +7,7 @@ FILES = {
     "decision/argmax.yaml": "2b3088adf13eff9451f2b487ff1186ee935a21c4a4ab9c3650df7dd38b64a066",
     "loss/class_weight.yaml": "1d8722c92b1b7f8a33ad3a62deea5ffbbcf2d950c65bc35a5692d38ee1af6600",
     "model/cnn.yaml": "65feb282e326f92110e78774c782494b320ebd68e11eb801e73985a0f36fe91e",
-    "tracking/local.yaml": "523f30978906f338ab809d8a9552a07e0da2ff5b2c7fe73260d2562ebe57bad6",
+    "tracking/local.yaml": "1f7240283a3368a4fc8b5636ac9e1ccf738867fdcc7aafdbd9b924130592b534",
     "trainer/default.yaml": "6b0715686070f3ae0d2cc2ddba891d3fffc3a19bfb4a002aa8b75e3057e60064",
     "weighting/none.yaml": "7cfb47f29d58122e4abc8c57887ecca82167b91aaa60a883078167f7f4280006",
 }
