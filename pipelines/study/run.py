@@ -1,6 +1,6 @@
 """Train what the table of the study lacks, part by part, and add it to the table:
 
-PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=centre/small] [minutes=40] [workers=2]
+PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=centre/centre/weights] [minutes=40] [workers=2]
 
 only: parts whose name begins with it; minutes: after which no part is begun any more; quick: those of make study-quick.
 Each part is one command (or some, where the table has a share of its runs), which logs into a folder of its own below
@@ -130,7 +130,11 @@ def main(arguments: Sequence[str]) -> int:
     quick, grid = "quick" in typed, read("study")
     until = time.monotonic() + 60 * float(typed.get("minutes", "inf"))
     study = Study(grid, QUICK if quick else TABLE, until)
-    asked = [part for part in parts(grid, quick=quick) if part.name.startswith(typed.get("only", ""))]
+    known = [*parts(grid, quick=quick)]
+    asked = [part for part in known if part.name.startswith(typed.get("only", ""))]
+    if not asked:
+        print(f"error: only={typed['only']}: no part's name begins so; the first is {known[0].name}")
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     workers = int(typed.get("workers", os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool:
