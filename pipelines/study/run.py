@@ -7,6 +7,7 @@ Each part is one command (or some, where the table has a share of its runs), whi
 pipelines/study/under_way. That goes once its results are in the table. It may be interrupted at any time, and goes on.
 """
 
+import math
 import os
 import shutil
 import signal
@@ -27,6 +28,8 @@ from table import QUICK, TABLE, configs, with_rows, write
 from table import read as read_table
 
 from equipoise.config.model import Config, config_sha256
+from equipoise.core import key_values
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
 
 HERE = Path(__file__).parent
@@ -122,21 +125,16 @@ class Study:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the parts; return 1 if some of what was asked for is missing in the end."""
-    typed = dict(word.partition("=")[::2] for word in arguments)
-    unknown = typed.keys() - {"quick", "only", "minutes", "workers"}
-    if unknown:
-        print(f"error: {', '.join(sorted(unknown))}: known are quick, only=…, minutes=… and workers=…")
-        return 2
-    quick, grid = "quick" in typed, read("study")
-    until = time.monotonic() + 60 * float(typed.get("minutes", "inf"))
+    quick, grid = "quick" in arguments, read("study")
+    typed = key_values.read([word for word in arguments if word != "quick"], ("only", "minutes", "workers"))
+    workers = key_values.whole_number(typed, "workers") or os.cpu_count() or 1
+    until = time.monotonic() + 60 * (key_values.number(typed, "minutes") or math.inf)
     study = Study(grid, QUICK if quick else TABLE, until)
     known = [*parts(grid, quick=quick)]
     asked = [part for part in known if part.name.startswith(typed.get("only", ""))]
     if not asked:
-        print(f"error: only={typed['only']}: no part's name begins so; the first is {known[0].name}")
-        return 2
+        raise ConfigError(f"only={typed['only']}: no part's name begins so; the first is {known[0].name}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    workers = int(typed.get("workers", os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool:
         try:
             for told in pool.map(study.carry_out, asked):
@@ -151,4 +149,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, main))

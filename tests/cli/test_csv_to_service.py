@@ -48,7 +48,7 @@ def asked(server: str, request: str, folder: Path) -> "subprocess.CompletedProce
 
 
 def cut_short(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Type the command, but give a race no more minutes than its first repetition takes on this machine."""
+    """Type the command, but cut a race to 0.3 minutes, or to 2 where its first repetition takes longer."""
     found = typed(MINUTES.sub("minutes=0.3", command), folder)
     if "no repetition was finished" in found.stderr:
         found = typed(MINUTES.sub("minutes=2", command), folder)
