@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from equipoise.config.model import config_sha256
 from equipoise.core.errors import ConfigError
@@ -94,6 +95,13 @@ def test_words_of_the_grid_are_jobs(programs: SimpleNamespace, tmp_path: Path, m
         name = programs.parts.dataset_of(job)
         assert programs.parts.family_of(grid, name)
         assert programs.parts.method_of(job)
+
+
+def test_no_stage_works_outside_of_its_dvc_project() -> None:
+    # DVC begins such a stage, and refuses it once its dependencies are those of the lock file.
+    stages = yaml.safe_load((REPOSITORY / "pipelines/study/dvc.yaml").read_text())["stages"]
+    assert set(stages) == {"series", "texts", "data", "runs"}
+    assert not [name for name, stage in stages.items() if "wdir" in stage]
 
 
 def test_the_missing_jobs_of_a_part_are_trained_and_no_others(programs: SimpleNamespace) -> None:
