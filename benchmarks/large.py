@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("src", "tests")]
 
 from growth import write_npz
 from paired import copy_project, table
@@ -223,7 +223,6 @@ def write_csv(file: Path, rows: int) -> None:
 
 
 def _prepare(path: str, cache: str) -> None:
-    sys.path[:0] = [str(Path(__file__).parents[1] / "src")]
     from equipoise.data.prepare import prepare
     from helpers import composed_dataset
 
