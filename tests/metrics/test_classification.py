@@ -11,7 +11,9 @@ from equipoise.metrics.classification import (
     Evaluation,
     Predictions,
     against_the_rest,
+    class_logits,
     epoch_metrics,
+    epoch_metrics_of_each,
     evaluate,
     frequency_groups,
     log_softmax,
@@ -72,6 +74,23 @@ def test_equal_to_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
         assert found.summary[name] == pytest.approx(value, abs=1e-9), name
     for name, value in epoch_metrics(labels, logits).items():
         assert found.summary[name] == pytest.approx(value, abs=1e-12), name
+
+
+@given(
+    models=st.integers(1, 12),
+    samples=st.integers(1, 300),
+    classes=st.integers(1, 12),
+    scale=st.sampled_from([0.0, 0.1, 1.0, 30.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_is_watched_of_several_models_has_the_bits_of_each(
+    models: int, samples: int, classes: int, scale: float, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, max(2, classes), samples)
+    logits = (scale * generator.normal(size=(models, samples, classes))).astype(np.float32)
+    found = epoch_metrics_of_each(labels, logits)
+    assert list(map(repr, found)) == [repr(epoch_metrics(labels, class_logits(each))) for each in logits]
 
 
 def test_by_hand() -> None:

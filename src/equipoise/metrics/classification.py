@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 BINS = 15
+WATCHED = ("accuracy", "balanced_accuracy", "macro_f1")  # of what is counted, while a model is trained
 # Cells of (samples, classes); larger arrays are kept in float32, and computed with in float64.
 MOST_DOUBLE = 20_000_000
 TIE = 1e-12  # scores that are no further apart are equal
@@ -133,8 +134,27 @@ def _log_softmax(logits: Floats) -> Floats:
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     """Return the few metrics that are watched while training, unweighted."""
     counts = Counts.of(labels, np.argmax(logits, axis=1), logits.shape[1])
-    watched = {name: float(COUNTED[name](counts)) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    watched = {name: float(COUNTED[name](counts)) for name in WATCHED}
     return watched | {"log_loss": float(sample_scores(labels, log_softmax(logits))["log_loss"].mean())}
+
+
+def epoch_metrics_of_each(labels: Integers, logits: Floats) -> list[dict[str, float]]:
+    """Return `epoch_metrics` of each of several models, with the same bits.
+
+    Parameters
+    ----------
+    logits : float32 (models, n, classes), or (models, n, 1) as `class_logits` takes them
+    """
+    models, samples, width = logits.shape
+    if logits.size > MOST_DOUBLE // 2:  # a model by itself may be kept in double precision
+        return [epoch_metrics(labels, class_logits(each)) for each in logits]
+    flat = class_logits(logits.reshape(-1, width))
+    classes = flat.shape[1]
+    counts = Counts.of_each(labels, np.argmax(flat, axis=1).reshape(models, samples), classes)
+    of_own = log_softmax(flat)[np.arange(len(flat)), np.tile(labels, models)]
+    found = {name: COUNTED[name](counts) for name in WATCHED}
+    found["log_loss"] = -of_own.reshape(models, samples).mean(axis=1)
+    return [{name: float(values[place]) for name, values in found.items()} for place in range(models)]
 
 
 def evaluate(

@@ -49,6 +49,17 @@ class Counts:
             )
         )
 
+    @classmethod
+    def of_each(cls, labels: Integers, predicted: Integers, classes: int) -> "Counts":
+        """Count labels, int64 (n,), and predictions of models, int64 (models, n), into int64 (models, classes)."""
+        models = len(predicted)
+        cells = predicted + classes * np.arange(models)[:, np.newaxis]
+        hits, predictions = (
+            np.bincount(chosen, minlength=models * classes).reshape(models, classes)
+            for chosen in (cells[predicted == labels], cells.ravel())
+        )
+        return cls(hits, predictions, np.bincount(labels, minlength=classes))
+
     @cached_property
     def recall(self) -> Floats:
         """(…, classes), NaN for a class without samples."""

@@ -67,10 +67,15 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
             if watch:
                 watch(number, metrics)
 
-        yield Follow(log.flush, epoch, checkpoints, earlier)
+        in_a_sweep = config.sweep != "auto"  # where somebody waits for all of the runs, and few look at one
+        yield Follow(_go_on if in_a_sweep else log.flush, epoch, checkpoints, earlier)
         log_waiting()
 
 
 def _done(checkpoints: Checkpoints) -> int:
     newest = checkpoints.newest()
     return len(newest.values["history"]) if newest else 0
+
+
+def _go_on() -> None:
+    """Leave what waits for the first upload after an epoch."""

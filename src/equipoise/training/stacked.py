@@ -189,17 +189,17 @@ class _Program:
     def epoch(self, epoch: int) -> Callable[[int], dict[str, float]]:
         """Train every job for an epoch; return what gives the metrics of one of them, by its place."""
         self._set_epoch(epoch)
-        losses, logits, validation, finite = (values.numpy() for values in self._whole())
+        number = tf.constant(epoch, tf.int64)
+        losses, logits, validation, finite = (values.numpy() for values in self._whole(number))
         self._finite = np.isfinite(losses) & finite
-        labels = np.asarray(self._validation.labels)
+        watched = self._task.epoch_metrics_of_each(np.asarray(self._validation.labels), logits)
 
         def metrics(place: int) -> dict[str, float]:
             config = self._members[place].config
             found = {"train/loss": float(losses[place]), "val/loss": float(validation[place])}
             if SCHEDULES[config.weighting.schedule].has_start:
                 found["weight_schedule"] = share_at(config.weighting, epoch, config.trainer.epochs)
-            watched = self._task.epoch_metrics(labels, logits[place])
-            return found | {f"val/{name}": value for name, value in watched.items()}
+            return found | {f"val/{name}": value for name, value in watched[place].items()}
 
         return metrics
 
@@ -242,7 +242,6 @@ class _Program:
 
     def _set_epoch(self, epoch: int) -> None:
         """Set what the epoch decides: how much of the weights is in force, and whether a loss has begun."""
-        self._epoch.assign(epoch)
         shares = [share_at(member.config.weighting, epoch, member.config.trainer.epochs) for member in self._members]
         if shares != self._shares:
             pairs = zip(self._factors, shares, strict=True)
@@ -261,8 +260,9 @@ class _Program:
                 drawn.append(self._batches.order())
             return tf.stack([drawn[self._seeds.index(member.config.seed)] for member in self._members])
 
-    def _whole_epoch(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _whole_epoch(self, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Take the steps of an epoch and judge the models; return each job's mean loss, and see `_judge`."""
+        self._epoch.assign(epoch)
         losses = self._take_steps(self._orders())
         return losses, *self._judge()
 

@@ -53,6 +53,10 @@ class OneLabel:
         """Return accuracy, balanced accuracy, macro F1 and log loss, unweighted."""
         return classification.epoch_metrics(labels, class_logits(logits))
 
+    def epoch_metrics_of_each(self, labels: Integers, logits: Floats) -> list[dict[str, float]]:
+        """Return the same of each of several models, whose logits are (models, n, logits)."""
+        return classification.epoch_metrics_of_each(labels, logits)
+
     def judge(self, data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
         """Judge the predictions on the test split; the decision rule is tuned on the validation split."""
         return judge_classes(data, logits, training, judging)

@@ -56,6 +56,10 @@ class SeveralLabels:
         """Return accuracy, balanced accuracy and macro F1 over labels, and log loss, unweighted."""
         return multilabel.epoch_metrics(labels, np.asarray(logits, np.float64))
 
+    def epoch_metrics_of_each(self, labels: Integers, logits: Floats) -> list[dict[str, float]]:
+        """Return the same of each of several models, whose logits are (models, n, logits)."""
+        return [self.epoch_metrics(labels, each) for each in logits]
+
     def judge(self, data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
         """Judge the predictions on the test split; thresholds are tuned on the validation split."""
         return judge_labels(data, logits, training, judging)

@@ -146,5 +146,8 @@ class Task(Protocol):
     def epoch_metrics(self, labels: Integers, logits: Floats) -> dict[str, float]:
         """Return the few metrics that are watched while training, unweighted."""
 
+    def epoch_metrics_of_each(self, labels: Integers, logits: Floats) -> list[dict[str, float]]:
+        """Return the same of each of several models, whose logits are (models, n, logits)."""
+
     def judge(self, data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
         """Judge the predictions on the test split; whatever is tuned is tuned on the validation split."""
