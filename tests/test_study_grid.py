@@ -113,6 +113,18 @@ def test_the_missing_jobs_of_a_part_are_trained_and_no_others(programs: SimpleNa
     assert [words[2:] for words in some] == [["a=1", "b=[1,2],[3]", "seed=0"], ["a=2", "b=[1,2]", "seed=1"]]
 
 
+def test_parts_are_run_in_the_order_that_is_asked_for(programs: SimpleNamespace) -> None:
+    known = [*programs.parts.parts(programs.grid.read("study"))]
+    assert programs.run._asked(known, "") == known
+    found = [part.name for part in programs.run._asked(known, "boosting,centre/centre/focal,boosting")]
+    kinds = [name.partition("/")[0] for name in found]
+    assert kinds == sorted(kinds)
+    assert {"/".join(name.split("/")[1:3]) for name in found} == {"boosting/boosting", "centre/focal"}
+    assert len(found) == len(set(found))
+    with pytest.raises(ConfigError, match="no part's name begins with 'centre/focus'; the first is centre/centre/"):
+        programs.run._asked(known, "boosting,centre/focus")
+
+
 def test_two_machines_tables_are_one_and_must_not_contradict(programs: SimpleNamespace, tmp_path: Path) -> None:
     table = programs.table
     both = table.merged(_rows(programs, "1"), table.merged(_rows(programs, "2"), _rows(programs, "1")))

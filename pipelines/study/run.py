@@ -1,8 +1,9 @@
 """Train what the table of the study lacks, part by part, and add it to the table:
 
-PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=centre/centre/weights] [minutes=40] [workers=2]
+PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=boosting,centre/centre] [minutes=40] [workers=2]
 
-only: parts whose name begins with it; minutes: after which no part is begun any more; quick: those of make study-quick.
+only: parts whose names begin with one of these, in the order of these; minutes: after which no part is begun any more;
+quick: those of make study-quick.
 Each part is one command (or some, where the table has a share of its runs), which logs into a folder of its own below
 pipelines/study/under_way. That goes once its results are in the table. It may be interrupted at any time, and goes on.
 """
@@ -123,6 +124,23 @@ class Study:
             process.terminate()
 
 
+def _asked(known: Sequence[Part], only: str) -> list[Part]:
+    """Return the parts whose names begin with one of the typed beginnings, in the order of these.
+
+    Raises
+    ------
+    ConfigError
+        If no part's name begins with one of them.
+    """
+    found: dict[str, Part] = {}
+    for beginning in only.split(","):
+        some = {part.name: part for part in known if part.name.startswith(beginning)}
+        if not some or (only and not beginning):
+            raise ConfigError(f"only={only}: no part's name begins with '{beginning}'; the first is {known[0].name}")
+        found |= {name: part for name, part in some.items() if name not in found}
+    return [*found.values()]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the parts; return 1 if some of what was asked for is missing in the end."""
     quick, grid = "quick" in arguments, read("study")
@@ -130,10 +148,7 @@ def main(arguments: Sequence[str]) -> int:
     workers = key_values.whole_number(typed, "workers") or os.cpu_count() or 1
     until = time.monotonic() + 60 * (key_values.number(typed, "minutes") or math.inf)
     study = Study(grid, QUICK if quick else TABLE, until)
-    known = [*parts(grid, quick=quick)]
-    asked = [part for part in known if part.name.startswith(typed.get("only", ""))]
-    if not asked:
-        raise ConfigError(f"only={typed['only']}: no part's name begins so; the first is {known[0].name}")
+    asked = _asked([*parts(grid, quick=quick)], typed.get("only", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ThreadPoolExecutor(workers) as pool:
         try:
