@@ -48,7 +48,9 @@ def without_older(page: Path) -> None:
 def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> list[str]:
     parts = [f"{words.progress(study, planned(study))}."]
     parts += (
-        [""] if is_complete(found) else ["Until all are, nothing below is a verdict: numbers move as runs come in."]
+        [""]
+        if is_complete(found)
+        else ["Numbers still move as runs come in; a claim has a verdict once 98 % of its data sets are."]
     )
     parts += decision_tables(study)
     parts += ["## Verdicts", verdicts(found, seventh)]
