@@ -119,6 +119,40 @@ def test_the_posterior_is_that_of_numerical_integration(parts: SimpleNamespace) 
     assert found.of_new_family(-0.01, 0.01) == pytest.approx((density * new).sum(), abs=2e-3)
 
 
+def test_families_that_count_alike_have_student_s_interval(parts: SimpleNamespace) -> None:
+    effects = np.random.default_rng(0).normal(0.01, 0.02, 12)
+    found, oracle = parts.hierarchy.alike(effects), stats.ttest_1samp(effects, 0.004)
+    assert found.interval == pytest.approx(oracle.confidence_interval(0.95))
+    assert found.probability(-np.inf, 0.004) == pytest.approx(stats.t.cdf(-oracle.statistic, 11))
+    assert found.probability(-0.01, 0.01) == pytest.approx(
+        stats.t.cdf((0.01 - effects.mean()) / found.error, 11) - stats.t.cdf((-0.01 - effects.mean()) / found.error, 11)
+    )
+
+
+def test_a_verdict_tells_where_families_alike_do_not_agree(parts: SimpleNamespace) -> None:
+    import dataclasses
+
+    from analysis import words
+
+    claim = parts.hypotheses.Claim("free", (), -0.01, 0.01, 0.95)
+    # Eight families that are measured well hardly differ, and four that are measured badly differ much.
+    effects, variances = np.array([0.001] * 8 + [0.04] * 4), np.array([1e-7] * 8 + [1e-2] * 4)
+    names = tuple(map(str, range(12)))
+    found = parts.contrasts.Effects((None,) * 12, effects, variances, variances)
+    judged = parts.hypotheses.Judged(
+        claim,
+        found,
+        parts.contrasts.Families(names, effects, variances),
+        parts.hierarchy.infer(effects, variances),
+        parts.beside.signed_rank(effects, 0.01),
+        (12, 12),
+    )
+    assert not judged.is_shown_alike
+    assert words.state((judged,)) == "**shown** by the model of the design; not where families count alike"
+    alike = dataclasses.replace(judged, means=parts.contrasts.Families(names, effects / 100, variances))
+    assert words.state((alike,)) == "**shown**"
+
+
 def test_intervals_cover_and_equivalence_errs_as_the_design_says(parts: SimpleNamespace) -> None:
     """29 families, τ 0.01, measured to 0.01: intervals cover in 95 %, and 0.01 passes as equivalent in 3 to 8 %."""
     generator, repeated, wrong = np.random.default_rng(0), 1000, 0

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr
+from scipy.stats import t as student
 
 from equipoise.core.schema import Floats
 
@@ -87,3 +88,33 @@ def infer(effects: Floats, variances: Floats, prior: float = PRIOR) -> Posterior
     log_density = 0.5 * (np.log(precisions).sum(axis=1) - np.log(total) - misfit - (taus / prior) ** 2)
     weights = np.exp(log_density - log_density.max()) * widths
     return Posterior(weights / weights.sum(), taus, centres, np.sqrt(1 / total), len(effects))
+
+
+@dataclass(frozen=True)
+class Alike:
+    """The mean over families that count alike, however well each is measured; its error is that of their spread.
+
+    With flat priors of μ and of the logarithm of the spread, μ has Student's t distribution (Gelman et al., section
+    3.2), and its central interval is the usual one.
+    """
+
+    mean: float
+    error: float
+    families: int
+
+    def probability(self, low: float, high: float) -> float:
+        """Return P(low < μ < high)."""
+        below, not_above = student.cdf((np.array([low, high]) - self.mean) / self.error, self.families - 1)
+        return float(not_above - below)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The central 95 % interval of μ."""
+        reach = float(student.ppf((1 + LEVEL) / 2, self.families - 1)) * self.error
+        return self.mean - reach, self.mean + reach
+
+
+def alike(effects: Floats) -> Alike:
+    """Return the mean of two families or more, float64 (families,)."""
+    error = float(effects.std(ddof=1) / np.sqrt(len(effects)))
+    return Alike(float(effects.mean()), max(error, np.finfo(float).tiny), len(effects))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from analysis.beside import contradicts, signed_rank
 from analysis.contrasts import Contrast, Effects, Families, difference, effects, families, minus, slope
-from analysis.hierarchy import Posterior, infer
+from analysis.hierarchy import Alike, Posterior, alike, infer
 from analysis.pooled import PRIMARY as BALANCED_ACCURACY
 from analysis.table import BEST, BOOSTED, CENTRE, LENGTHS, PRIMARY, Cell, DataSet, Study, kind_of
 from equipoise.comparison.significance import Posterior as SignedRank
@@ -76,6 +76,17 @@ class Judged:
     @property
     def probability(self) -> float:
         return self.posterior.probability(self.claim.low, self.claim.high) if self.posterior else math.nan
+
+    @property
+    def alike(self) -> Alike | None:
+        """The mean of families that count alike, beside the model's; None below two families."""
+        return alike(self.means.effects) if len(self.means.names) >= 2 else None
+
+    @property
+    def is_shown_alike(self) -> bool:
+        """Whether the claim holds, too, where families count alike."""
+        claim = self.claim
+        return self.alike is not None and self.alike.probability(claim.low, claim.high) > claim.level
 
     @property
     def is_complete(self) -> bool:

@@ -37,8 +37,8 @@ def passages(docs: Path, found: Found) -> Mapping[Path, str]:
     return {
         docs.parent
         / "README.md": f"[{len(free.means.names)} families](docs/study.md), `balanced` gains {gained}; what is "
-        f"free differs by {_told(free)}.",
-        docs / "questions.md": f"{families}, {no_method}; this minus `balanced` is {_told(free)} after 300 epochs "
+        f"free differs by {_both(free)}.",
+        docs / "questions.md": f"{families}, {no_method}; this minus `balanced` is {_both(free)}, after 300 epochs "
         "([study](study.md)).",
     }
 
@@ -47,6 +47,12 @@ def _told(one: Judged) -> str:
     assert one.posterior is not None
     low, high = one.posterior.interval
     return f"{one.posterior.mean:+.3f} ({low:.3f} to {high:.3f})".replace("-", "−")
+
+
+def _both(one: Judged) -> str:
+    """Return the mean of the model and that of families which count alike."""
+    assert one.alike is not None
+    return f"{_told(one)}, or {one.alike.mean:+.3f} where families count alike".replace("-", "−")
 
 
 def replaced(text: str, passage: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from analysis.contrasts import ENLARGED, Effects, families
-from analysis.hierarchy import PRIOR, Posterior, infer
+from analysis.hierarchy import PRIOR, Alike, Posterior, infer
 from analysis.hypotheses import Judged
 from analysis.table import DataSet
 from equipoise.core.schema import Floats
@@ -23,12 +23,13 @@ SEEN = (
 REPEATED = ("flaref", "hayes_roth", "kc1", "pc1", "winequality_red_4")
 
 
-def variants(one: Judged) -> dict[str, Posterior]:
+def variants(one: Judged) -> dict[str, Posterior | Alike]:
     """Return the posterior of a claim under each other choice that leaves two families or more."""
     found, keep = one.found, one.found.where
     seen = {dataset.family for dataset in found.datasets if dataset.name.lower().startswith(SEEN)}
-    each: dict[str, Callable[[], Posterior | None]] = {
+    each: dict[str, Callable[[], Posterior | Alike | None]] = {
         "as it is": lambda: _inferred(found),
+        "families count alike": lambda: one.alike,
         f"v × {ENLARGED:.2f} (Nadeau and Bengio)": lambda: _inferred(found, ENLARGED * found.variances),
         "v of independent sides (κ = 1)": lambda: _inferred(found, found.apart),
         "v of the folds alone": lambda: _inferred(found, np.maximum(found.folds, 1e-8)),

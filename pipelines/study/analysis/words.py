@@ -1,7 +1,7 @@
 """Numbers and results as the pages and the paper say them."""
 
 from analysis.decision import number
-from analysis.hypotheses import NOT_RUN, Hypothesis, Judged, verdict
+from analysis.hypotheses import NOT_RUN, SHOWN, Hypothesis, Judged, verdict
 from analysis.table import TRAINING, Study
 
 
@@ -24,15 +24,21 @@ EMPTY = "–"
 
 
 def short(one: Judged) -> str:
-    """Return a claim's mean, interval and probability alone."""
-    if one.posterior is None:
+    """Return a claim's mean, interval and probability, by the model and with families that count alike."""
+    if one.posterior is None or one.alike is None:
         return EMPTY
-    return f"{number(one.posterior.mean, one.posterior.interval)}, P = {one.probability:.3f}"
+    claim, plain = one.claim, one.alike
+    return (
+        f"{number(one.posterior.mean, one.posterior.interval)}, P = {one.probability:.3f}; families alike "
+        f"{number(plain.mean, plain.interval).replace('**', '')}, P = {plain.probability(claim.low, claim.high):.3f}"
+    )
 
 
 def state(judged: tuple[Judged, ...]) -> str:
     """Return the verdict, with how much is there where it is not complete."""
     found = verdict(judged)
+    if found == SHOWN and not all(one.is_shown_alike for one in judged):
+        return f"**{found}** by the model of the design; not where families count alike"
     if found != NOT_RUN:
         return f"**{found}**"
     least = min(judged, key=lambda one: len(one.means.names))
