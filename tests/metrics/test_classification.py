@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -83,6 +83,7 @@ def test_equal_to_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     scale=st.sampled_from([0.0, 0.1, 1.0, 30.0]),
     seed=st.integers(0, 2**32 - 1),
 )
+@example(models=1, samples=1, classes=2, scale=30.0, seed=3)  # a probability of 1, whose loss is no -0
 def test_what_is_watched_of_several_models_has_the_bits_of_each(
     models: int, samples: int, classes: int, scale: float, seed: int
 ) -> None:

@@ -151,9 +151,9 @@ def epoch_metrics_of_each(labels: Integers, logits: Floats) -> list[dict[str, fl
     flat = class_logits(logits.reshape(-1, width))
     classes = flat.shape[1]
     counts = Counts.of_each(labels, np.argmax(flat, axis=1).reshape(models, samples), classes)
-    of_own = log_softmax(flat)[np.arange(len(flat)), np.tile(labels, models)]
+    losses = -log_softmax(flat)[np.arange(len(flat)), np.tile(labels, models)]
     found = {name: COUNTED[name](counts) for name in WATCHED}
-    found["log_loss"] = -of_own.reshape(models, samples).mean(axis=1)
+    found["log_loss"] = losses.reshape(models, samples).mean(axis=1)
     return [{name: float(values[place]) for name, values in found.items()} for place in range(models)]
 
 
