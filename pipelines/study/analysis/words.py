@@ -3,6 +3,7 @@
 from analysis.decision import number
 from analysis.hypotheses import NOT_RUN, SHOWN, Hypothesis, Judged, verdict
 from analysis.table import TRAINING, Study
+from equipoise.core.errors import listing
 
 
 def result(one: Judged) -> str:
@@ -21,6 +22,8 @@ def result(one: Judged) -> str:
 
 
 EMPTY = "–"
+# Settings beside the primary one, as the progress tells them.
+LATER = {"linear": "linear networks", "large": "large networks", "synthetic": "`synthetic`"}
 
 
 def short(one: Judged) -> str:
@@ -63,7 +66,10 @@ def progress(study: Study, planned: tuple[int, int]) -> str:
     runs = table[table["rule"] == "argmax"]
     trained = len(runs[TRAINING].drop_duplicates())
     families = {one.family for one in study.datasets.values()}
+    there = {*table["setting"], *(["synthetic"] if (table["family"] == "synthetic").any() else [])}
+    absent = [told for name, told in LATER.items() if name not in there]
     return (
         f"{len(families)} of {planned[1]} families and {len(study.datasets)} of {planned[0]} real data sets are in, "
         f"by {counted(trained, 'training', 'trainings')}"
+        + (f"; not run yet, with empty cells: {listing(absent)}" if absent else "")
     )
