@@ -278,20 +278,6 @@ def test_wilcoxon_s_list_is_scipy_s_with_holm_s_steps(parts: SimpleNamespace) ->
     np.testing.assert_allclose([p for _, p in found.values()], multipletests(raw, method="holm")[1])
 
 
-def test_the_older_study_leaves_by_itself(parts: SimpleNamespace, tmp_path: Path) -> None:
-    page = tmp_path / "study.md"
-    mark = parts.page.BEGIN.format(parts.page.OLDER), parts.page.END.format(parts.page.OLDER)
-    page.write_text(f"# New\n\n{mark[0]}\n\n## Old\n\n{mark[1]}\n\n## After\n")
-    shutil.copytree(REPOSITORY / "docs" / "study", tmp_path / "study")
-    for _ in range(2):
-        parts.page.without_older(page)
-        assert page.read_text() == "# New\n\n## After\n"
-    left = {file.name for file in (tmp_path / "study").iterdir()}
-    assert left <= {"results.md", *parts.page.PICTURES}, "nothing of the older study"
-    text = (REPOSITORY / "docs" / "study.md").read_text()
-    assert text.count(mark[0]) == text.count(mark[1]) <= 1
-
-
 def test_pages_that_quote_the_study_are_rewritten_in_place(parts: SimpleNamespace) -> None:
     for name in ("README.md", "docs/questions.md"):
         text = (REPOSITORY / name).read_text()
@@ -309,5 +295,4 @@ def test_the_report_works_without_runs(parts: SimpleNamespace, tmp_path: Path) -
     text = (tmp_path / "study.md").read_text()
     assert "0 of 2 families and 0 of 2 real data sets are in, by 0 trainings" in text
     assert text.count("not run yet: 0 of ") == 7
-    assert "An older, smaller study" in text
     assert list((tmp_path / "study").glob("*.png")) == []

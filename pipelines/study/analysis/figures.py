@@ -68,17 +68,24 @@ def _rows_axis(axes: "Axes", rows: Sequence[float]) -> None:
 
 
 def by_length(study: Study) -> "Figure | None":
-    """Draw the gain over no weights against epochs, for each capacity."""
-    figure, axes = _new(1, len(CAPACITIES), (9, 3.4))
-    anything = False
-    for one, setting in zip(axes[0], CAPACITIES, strict=True):
+    """Draw the gain over no weights against epochs, for each capacity of which there is any."""
+    sides = (("balanced", "argmax"), ("none", FREE))
+    points = {
+        (setting, side): [_gain(study, side, (epochs, setting)) for epochs in LENGTHS]
+        for setting in CAPACITIES
+        for side in sides
+    }
+    shown = [setting for setting in CAPACITIES if any(any(points[setting, side]) for side in sides)]
+    if not shown:
+        return None
+    figure, axes = _new(1, len(shown), (3 * len(shown) + (len(shown) == 1), 3.4))
+    for one, setting in zip(axes[0], shown, strict=True):
         _region(one)
-        for shift, (method, rule) in zip((0.97, 1.03), (("balanced", "argmax"), ("none", FREE)), strict=True):
+        for shift, (method, rule) in zip((0.97, 1.03), sides, strict=True):
             name = method if rule == "argmax" else rule
-            points = [_gain(study, (method, rule), (epochs, setting)) for epochs in LENGTHS]
-            there = [(epochs * shift, *point) for epochs, point in zip(LENGTHS, points, strict=True) if point]
+            of_side = zip(LENGTHS, points[setting, (method, rule)], strict=True)
+            there = [(epochs * shift, *point) for epochs, point in of_side if point]
             if there:
-                anything = True
                 x, mean, low, high = np.array(there).T
                 bars = np.abs(np.stack([mean - low, high - mean]))
                 one.errorbar(x, mean, bars, marker="o", capsize=3, color=COLORS[name], label=NAMES[name])
@@ -88,9 +95,7 @@ def by_length(study: Study) -> "Figure | None":
         one.set_title(f"{setting_name(setting)} network", fontsize=10)
         one.set_xlabel("epochs")
     axes[0, 0].set_ylabel("balanced accuracy,\ngain over no weights")
-    if not anything:
-        return None
-    axes[0, 1].legend(frameon=False, fontsize=8)
+    axes[0, -1].legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from marked import BEGIN, END, rewrite, table
+from marked import rewrite, table
 
 from analysis import decision, words
 from analysis.hypotheses import NOT_RUN, Hypothesis, Judged, planned, verdict
-from analysis.pooled import LOG_LOSS, METRICS, PRIMARY
+from analysis.pooled import PRIMARY
 from analysis.table import Study
 
 COMMAND = "pipelines/study/report.py"
-OLDER = "an older, smaller study"  # the mark of what leaves by itself, with its files
-OLDER_FILES = ("older.md", *(f"{name}.png" for name in (*METRICS, LOG_LOSS)))
 Found = Mapping[str, tuple[Hypothesis, tuple[Judged, ...], tuple[Judged, ...]]]
 PICTURES = {
     "length.png": "The gain over no weights against the length of training: means over families with 95 % intervals",
@@ -24,25 +22,13 @@ SEVENTH = ["7. Rows and ratio", "at a given number of rows, the gain rises with 
 
 
 def write(page: Path, study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> None:
-    """Put the written part in place of the last one; once all primary claims are judged, the older study leaves."""
+    """Put the written part in place of the last one."""
     rewrite(page, COMMAND, "\n\n".join(_parts(study, found, seventh, pictures)))
-    if is_complete(found):
-        without_older(page)
 
 
 def is_complete(found: Found) -> bool:
     """Whether all claims of the hypotheses are judged."""
     return all(verdict(claims) != NOT_RUN for _, claims, _ in found.values())
-
-
-def without_older(page: Path) -> None:
-    """Take out what the older study says, and its files beside the page, if they are still there."""
-    for name in OLDER_FILES:
-        (page.parent / "study" / name).unlink(missing_ok=True)
-    before, begin, rest = page.read_text().partition(f"{BEGIN.format(OLDER)}\n\n")
-    _, end, after = rest.partition(f"{END.format(OLDER)}\n\n")
-    if begin and end:
-        page.write_text(before + after)
 
 
 def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ PLAIN: Mapping[str, str] = {"weighting": "none", "loss": "custom", "dataset.samp
 # What is plain where it is typed, and is not added where it is not.
 UNTYPED: Mapping[str, str] = {"calibration": "none", "trainer.sharpness": "none", "trainer.second_stage": "none"}
 CROSS_ENTROPY = ("custom", "class_weight", "sample_weight")
-# The distinct ways, those first that won most often where they were compared (docs/study.md).
+# The distinct ways, in the order in which they are tried.
 METHODS: Mapping[str, Mapping[str, str]] = {
     "none": {},
     "balanced_softmax": {"loss": "balanced_softmax"},
