@@ -33,11 +33,11 @@ def passages(docs: Path, found: Found) -> Mapping[Path, str]:
     families = f"{len(free.means.names)} families of data sets"
     _, claims, _ = found["4"]
     no_method = NO_METHOD.get(verdict(claims), NO_METHOD[NOT_SHOWN])
-    gained = f"{_told(first[0])} in balanced accuracy after 30 epochs, {_told(gains['1,000 epochs'])} after 1,000"
+    gained = f"{_told(first[0])} of balanced accuracy in 30 epochs, {_told(gains['1,000 epochs'])} in 1,000"
     return {
         docs.parent
         / "README.md": f"[{len(free.means.names)} families](docs/study.md), `balanced` gains {gained}; what is "
-        f"free differs by {_both(free)}.",
+        f"free differs by {_means(free)}.",
         docs / "questions.md": f"{families}, {no_method}; this minus `balanced` is {_both(free)}, after 300 epochs "
         "([study](study.md)).",
     }
@@ -50,9 +50,15 @@ def _told(one: Judged) -> str:
 
 
 def _both(one: Judged) -> str:
-    """Return the mean of the model and that of families which count alike."""
+    """Return the mean of the model with its interval, and that of families which count alike."""
     assert one.alike is not None
     return f"{_told(one)}, or {one.alike.mean:+.3f} where families count alike".replace("-", "−")
+
+
+def _means(one: Judged) -> str:
+    """Return both means alone: the README is short."""
+    assert one.posterior is not None and one.alike is not None
+    return f"{one.posterior.mean:+.3f}, families alike {one.alike.mean:+.3f}".replace("-", "−")
 
 
 def replaced(text: str, passage: str) -> str:
