@@ -57,7 +57,8 @@ def _both(one: Judged) -> str:
 
 def _means(one: Judged) -> str:
     """Return both means alone: the README is short."""
-    assert one.posterior is not None and one.alike is not None
+    assert one.posterior is not None
+    assert one.alike is not None
     return f"{one.posterior.mean:+.3f}, families alike {one.alike.mean:+.3f}".replace("-", "−")
 
 
