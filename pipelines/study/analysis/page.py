@@ -6,7 +6,7 @@ from pathlib import Path
 from marked import rewrite, table
 
 from analysis import decision, words
-from analysis.hypotheses import NOT_RUN, Hypothesis, Judged, planned, verdict
+from analysis.hypotheses import MOST_MISSING, NOT_RUN, Hypothesis, Judged, planned, verdict
 from analysis.pooled import PRIMARY
 from analysis.table import Study
 
@@ -33,11 +33,9 @@ def is_complete(found: Found) -> bool:
 
 def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> list[str]:
     parts = [f"{words.progress(study, planned(study))}."]
-    parts += (
-        [""]
-        if is_complete(found)
-        else ["Numbers still move as runs come in; a claim has a verdict once 98 % of its data sets are."]
-    )
+    if not is_complete(found):
+        share = f"{1 - MOST_MISSING:.0%}"
+        parts.append(f"Numbers still move as runs come in; a claim has a verdict once {share} of its data sets are.")
     parts += decision_tables(study)
     parts += ["## Verdicts", verdicts(found, seventh)]
     parts += [f"![{PICTURES[name]}](study/{name})\n\n{PICTURES[name]}." for name in pictures]

@@ -37,7 +37,7 @@ def passages(docs: Path, found: Found) -> Mapping[Path, str]:
     return {
         docs.parent
         / "README.md": f"[{len(free.means.names)} families](docs/study.md), `balanced` gains {gained}; what is "
-        f"free differs by {_means(free)}.",
+        f"free gains {_means(free)}.",
         docs / "questions.md": f"{families}, {no_method}; this minus `balanced` is {_both(free)}, after 300 epochs "
         "([study](study.md)).",
     }
@@ -59,7 +59,7 @@ def _means(one: Judged) -> str:
     """Return both means alone: the README is short."""
     assert one.posterior is not None
     assert one.alike is not None
-    return f"{one.posterior.mean:+.3f}, families alike {one.alike.mean:+.3f}".replace("-", "−")
+    return f"{one.posterior.mean:+.3f} more, {one.alike.mean:+.3f} with families alike".replace("-", "−")
 
 
 def replaced(text: str, passage: str) -> str:
