@@ -2,7 +2,8 @@
 
 The same jobs run in turn: as one command each (a sample, times 24), in one process, and on two joblib workers. Each way
 runs with Keras's `fit(class_weight=)`, the default, and with `loss=custom`, for which `trainer.engine=auto` takes the
-resident loop. Ratios are to the commands with the same loss.
+resident loop. Ratios are to the commands with the same loss. Eight jobs that train for ten seconds each follow, in one
+process and on two workers.
 """
 
 import statistics
@@ -18,8 +19,11 @@ ROUNDS = 3
 QUICK = ("dataset=digits_lt", "model=mlp", "trainer.epochs=20", "trainer.profile=true")
 GRID = ("-m", "weighting=none,balanced,inverse,power", "seed=range(6)", "sweep=new")
 JOBS, SAMPLE = 24, 3
-CUSTOM = ", `loss=custom`"
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+LONG = ("weighting=none,balanced", "seed=range(4)", "trainer.epochs=1000", "loss=custom")  # of ten seconds on one core
+LONG_JOBS = 8
+WORKERS = {"one process": (), "two workers": JOBLIB}
+CUSTOM = ", `loss=custom`"
 COMMANDS = {f"{JOBS} commands": (), f"{JOBS} commands{CUSTOM}": ("loss=custom",)}
 LAUNCHERS = {
     "one process": (),
@@ -57,6 +61,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
             name: swept(name, options) for name, options in LAUNCHERS.items()
         }
         times = in_turn(ways, rounds)
+        of_long, long_table = _long(program, rounds)
     commands, with_custom = (times[name] for name in COMMANDS)
     lines = [
         [name, f"{statistics.median(taken):.0f} s", str(ratio(taken, with_custom if CUSTOM in name else commands))]
@@ -70,6 +75,20 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
     ways_by_loss = [
         {name: taken for name, taken in times.items() if (CUSTOM in name) == custom} for custom in (False, True)
     ]
-    return {"ways": summary(ways_by_loss[0]) | summary(ways_by_loss[1]), "parts": of_sweep}, "\n\n".join(
-        [told, table(["", "wall time", "of the commands'"], lines), parts_table(of_sweep)]
+    ways_found = summary(ways_by_loss[0]) | summary(ways_by_loss[1])
+    return {"ways": ways_found, "parts": of_sweep, "long": of_long}, "\n\n".join(
+        [told, table(["", "wall time", "of the commands'"], lines), parts_table(of_sweep), long_table]
     )
+
+
+def _long(program: Path, rounds: int) -> tuple[dict[str, Any], str]:
+    """Return seconds of a sweep whose jobs train for long, in one process and on two workers, and their table."""
+
+    def swept(options: tuple[str, ...]) -> Callable[[], float]:
+        return lambda: seconds(program, "-m", "dataset=digits_lt", "model=mlp", "sweep=new", *LONG, *options)
+
+    times = in_turn({name: swept(options) for name, options in WORKERS.items()}, rounds)
+    one = times[next(iter(WORKERS))]
+    lines = [[name, f"{statistics.median(taken):.0f} s", str(ratio(taken, one))] for name, taken in times.items()]
+    told = f"{LONG_JOBS} jobs of the same model, `{' '.join(LONG)}`:"
+    return summary(times), f"{told}\n\n{table(['', 'wall time', 'of one process'], lines)}"

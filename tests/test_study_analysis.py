@@ -1,5 +1,6 @@
 """The study's analysis: values by hand, by SciPy and statsmodels, and what simulated truths must give."""
 
+import dataclasses
 import shutil
 import sys
 from collections.abc import Iterator
@@ -129,28 +130,28 @@ def test_families_that_count_alike_have_student_s_interval(parts: SimpleNamespac
     )
 
 
-def test_a_verdict_tells_where_families_alike_do_not_agree(parts: SimpleNamespace) -> None:
-    import dataclasses
-
+def test_a_verdict_tells_under_which_other_choices_it_fails(parts: SimpleNamespace) -> None:
     from analysis import words
 
-    claim = parts.hypotheses.Claim("free", (), -0.01, 0.01, 0.95)
-    # Eight families that are measured well hardly differ, and four that are measured badly differ much.
-    effects, variances = np.array([0.001] * 8 + [0.04] * 4), np.array([1e-7] * 8 + [1e-2] * 4)
-    names = tuple(map(str, range(12)))
-    found = parts.contrasts.Effects((None,) * 12, effects, variances, variances)
-    judged = parts.hypotheses.Judged(
-        claim,
-        found,
-        parts.contrasts.Families(names, effects, variances),
-        parts.hierarchy.infer(effects, variances),
-        parts.beside.signed_rank(effects, 0.01),
-        (12, 12),
+    def judged(effects: np.ndarray) -> object:
+        # Eight families that are measured well, and four that are measured badly.
+        variances, counts = np.array([1e-7] * 8 + [1e-2] * 4), np.array([300.0, 30.0])
+        datasets = tuple(parts.table.DataSet(f"d{name}", f"d{name}", "table", counts) for name in range(12))
+        found = parts.contrasts.Effects(datasets, effects, variances, variances, np.full(12, 3.0))
+        return parts.hypotheses.Judged(
+            parts.hypotheses.Claim("free", (), -0.01, 0.01, 0.95),
+            found,
+            parts.contrasts.families(found),
+            parts.hierarchy.infer(effects, variances),
+            parts.beside.signed_rank(effects, 0.01),
+            (12, 12),
+        )
+
+    told = words.state((judged(np.array([0.001] * 8 + [0.04] * 4)),))
+    assert told.startswith(
+        "**shown** by the model of the design; not under other choices: families count alike (P = 0."
     )
-    assert not judged.is_shown_alike
-    assert words.state((judged,)) == "**shown** by the model of the design; not where families count alike"
-    alike = dataclasses.replace(judged, means=parts.contrasts.Families(names, effects / 100, variances))
-    assert words.state((alike,)) == "**shown**"
+    assert words.state((judged(np.array([0.001] * 8 + [0.0004] * 4)),)) == "**shown**"
 
 
 def test_intervals_cover_and_equivalence_errs_as_the_design_says(parts: SimpleNamespace) -> None:
@@ -216,8 +217,15 @@ def test_claims_are_judged_when_their_data_are_in(parts: SimpleNamespace, rows: 
     assert ["agree" in line for line in told] == [True] * 4 + [False] + [True] * 2, told
     lines = parts.decision.lines(of_all, "balanced_accuracy")
     assert lines[0][2].endswith("12 families")
-    assert {line[7] for line in lines} == {"–"}, "no boosting"
-    assert all(line[2] == "–" or int(line[2].split("<br>")[2].split()[0]) >= 5 for line in lines)
+    assert {line[8] for line in lines} == {"–"}, "no boosting"
+    assert all(line[2] == "–" or int(line[2].split("<br>")[3].split()[0]) >= 5 for line in lines)
+    heading, kept, left_out = parts.decision.full([str(place) for place in range(9)], lines)
+    assert heading == ["0", "1", "2", "3", "4"]
+    assert left_out.endswith("; 5; 6; 7; 8.")
+    assert all(any(value != "–" for value in line[2:]) for line in kept)
+    assert judged[2].is_complete
+    one_seed = dataclasses.replace(judged[2].found, seeds=np.ones_like(judged[2].found.seeds))
+    assert not dataclasses.replace(judged[2], found=one_seed).is_complete, "three are designed"
     other = parts.sensitivity.variants(judged[2])
     assert other["v of independent sides (κ = 1)"].errors.mean() > other["as it is"].errors.mean()
     assert other["without what was seen before"].families == 11
@@ -245,6 +253,80 @@ def test_the_bayes_rule_is_known(parts: SimpleNamespace) -> None:
     found = parts.regret.means(one, "value", ["all"]).iloc[0]
     expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem(one["value"]))
     np.testing.assert_allclose((found["low"], found["high"]), expected)
+    np.testing.assert_allclose(parts.regret.over_draws(one["value"])[1], expected)
+
+
+def test_synthetic_is_told_once_all_of_it_is_in_with_draws_as_its_unit(parts: SimpleNamespace) -> None:
+    from analysis import synthetic_words
+
+    table = simulated_study.synthetic(draws=3)
+    table = table[table["setting"] == "small"]
+    assert synthetic_words.sentence(table[table["dataset"] != "synthetic_r10_q3_s1"]) == ""
+    assert synthetic_words.sentence(table.drop(table.index[table["epochs"] == 300][0])) == ""
+    told = synthetic_words.sentence(table)
+    gains = parts.regret.paired(parts.regret.read(table), ("balanced", "argmax"), ("none", "argmax"))
+    gains = gains[gains["epochs"] == 300]
+    slopes = []
+    for _, of_draw in gains.groupby("division"):
+        place = pd.get_dummies(of_draw[["rarest", "separation"]].astype(str).agg(" ".join, axis=1), dtype=float)
+        design = np.column_stack([np.log10(of_draw["ratio"]), place])
+        slopes.append(np.linalg.lstsq(design, of_draw["gain"], rcond=None)[0][0])
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(slopes), scale=stats.sem(slopes))
+    assert f"**{np.mean(slopes):+.3f}** ({low:.3f} to {high:.3f})" in told.replace("−", "-")
+    assert told.count("free − weights") == 4, "one for each number of rows"
+
+
+def test_levels_and_advice_are_those_of_the_families_with_all_lengths(
+    parts: SimpleNamespace, rows: pd.DataFrame
+) -> None:
+    from analysis import advice, levels
+
+    whole = parts.choosing.with_chosen(parts.table.study(rows))
+    text = levels.written(whole)
+    assert f"| small network, {len(FAMILIES)} families |" in text
+    of_none = [runs[parts.table.Cell("none", epochs=30)] for runs in whole.runs.values()]
+    recalls = [
+        np.mean([np.mean(np.diag(pooled) / pooled.sum(axis=1)) for pooled in each.test.sum(axis=1)]) for each in of_none
+    ]
+    families = pd.Series(recalls).groupby([one.family for one in whole.datasets.values()]).mean()
+    assert f"| no weights | {families.mean():.3f} |" in text
+    told = advice.written(whole)
+    assert "linear" not in told
+    assert "boosted" not in told
+    assert told.count("neither is shown to be ahead") == 3, "both gain the same"
+    lacking = parts.choosing.with_chosen(parts.table.study(rows[rows["epochs"] != 1000]))
+    assert levels.written(lacking) == ""
+
+
+def test_trainings_are_counted_by_the_part_that_asks_for_them(parts: SimpleNamespace) -> None:
+    from analysis import progress
+
+    asked = parts.report.trainings()
+    assert sum(asked.values()) == 15_115
+    assert asked["`synthetic`"] == 2 * 4 * 3 * 3 * 20 * 2
+    there = progress.trained(parts.table.read(STUDY / "results.parquet"))
+    assert set(there) <= set(asked)
+    assert all(count <= asked[name] for name, count in there.items())
+
+
+def test_log_loss_is_of_test_rows_with_the_prior_that_is_judged(parts: SimpleNamespace, rows: pd.DataFrame) -> None:
+    images = rows.assign(dataset=rows["dataset"].str.replace("f0", "mnist"))
+    study = parts.table.study(images)
+    contrast = parts.contrasts.difference(parts.table.Cell("balanced"), parts.table.Cell("none"))
+    names = [one.name for one in parts.contrasts.effects(study, contrast).datasets]
+    of_loss = [one.name for one in parts.contrasts.effects(study, contrast, "log_loss").datasets]
+    assert sorted(set(names) - set(of_loss)) == ["mnist0"]
+
+
+def test_a_network_is_chosen_among_all_methods_or_not_at_all(parts: SimpleNamespace, rows: pd.DataFrame) -> None:
+    assert len(parts.choosing.candidates("table")) == 11
+    assert parts.choosing.candidates("image")[0] == "none"
+    assert "smote" not in parts.choosing.candidates("image")
+    runs = parts.choosing.with_chosen(parts.table.study(rows)).runs["f00"]
+    assert parts.table.Cell("none", epochs=parts.choosing.CHOSEN) in runs
+    assert parts.table.Cell(parts.choosing.NETWORK, epochs=parts.choosing.CHOSEN) not in runs, (
+        "nine methods are missing"
+    )
 
 
 def test_variances_of_division_and_seed_are_those_of_a_crossed_mixed_model(parts: SimpleNamespace) -> None:
@@ -291,8 +373,9 @@ def test_pages_that_quote_the_study_are_rewritten_in_place(parts: SimpleNamespac
 def test_the_report_works_without_runs(parts: SimpleNamespace, tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "docs" / "paper", tmp_path / "paper")
     shutil.copy(REPOSITORY / "docs" / "study.md", tmp_path)
-    parts.report.write(tmp_path / "none.parquet", tmp_path, {"a": "a", "b": "b"})
+    parts.report.write(tmp_path / "none.parquet", tmp_path, {"a": "a", "b": "b"}, {"`focal`": 300})
     text = (tmp_path / "study.md").read_text()
-    assert "0 of 2 families and 0 of 2 real data sets are in, by 0 trainings" in text
+    assert "0 of 2 families and 0 of 2 real data sets are in, by 0 of 300 trainings" in text
+    assert "not whole: `focal` (0 of 300)." in text.replace("\n", " ")
     assert text.count("not run yet: 0 of ") == 7
     assert list((tmp_path / "study").glob("*.png")) == []

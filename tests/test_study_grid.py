@@ -125,6 +125,19 @@ def test_parts_are_run_in_the_order_that_is_asked_for(programs: SimpleNamespace)
         programs.run._asked(known, "boosting,centre/focus")
 
 
+def test_log_loss_of_smote_is_corrected_from_the_prior_of_its_rows(programs: SimpleNamespace, tmp_path: Path) -> None:
+    _write(tmp_path / "some.parquet")
+    words = ["dataset=csv", "dataset.target=target", f"dataset.path={tmp_path / 'some.parquet'}", "model=linear"]
+    jobs = [
+        programs.parts.jobs(SimpleNamespace(words=("-m", "sweep=s", *words, *more)))[0]
+        for more in ((), ("dataset.sampling=smote",))
+    ]
+    harvest = programs.harvest.Harvest({}, SimpleNamespace(), tmp_path, tmp_path / "cache")
+    plain, smote = (harvest._context(job).known.effective for job in jobs)
+    assert plain == pytest.approx([0.2, 0.8], abs=0.02)
+    assert smote == pytest.approx([0.5, 0.5])
+
+
 def test_two_machines_tables_are_one_and_must_not_contradict(programs: SimpleNamespace, tmp_path: Path) -> None:
     table = programs.table
     both = table.merged(_rows(programs, "1"), table.merged(_rows(programs, "2"), _rows(programs, "1")))
@@ -138,6 +151,8 @@ def test_two_machines_tables_are_one_and_must_not_contradict(programs: SimpleNam
     with pytest.raises(ConfigError, match="differ in 2 rows; the first is of the run 1"):
         table.merged(both, _rows(programs, "1", "other"))
     assert table.with_rows(both, _rows(programs, "1", "new").to_pylist()).num_rows == 4
+    table.change(lambda known: table.merged(known, _rows(programs, "3")), tmp_path / "a.parquet")
+    assert table.configs(table.read(tmp_path / "a.parquet")) == {"1", "2", "3"}
 
 
 def test_the_tracked_table_is_small(programs: SimpleNamespace) -> None:

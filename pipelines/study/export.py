@@ -24,7 +24,8 @@ def main() -> int:
     logits = table[table["rule"] == "argmax"].pivot_table("logits", "config", "epochs", aggfunc="first")
     digests = logits.rename(columns=lambda epochs: f"logits_{epochs}")
     options = {}
-    for part in parts(read("study")):
+    # The parts of one data set follow one another, so that what its jobs divide is divided once.
+    for part in sorted(parts(read("study")), key=lambda part: part.name.rpartition("/")[2]):
         for job in jobs(part):
             digest = config_sha256(job)
             if digest[:DIGITS] in of_runs.index:

@@ -15,6 +15,7 @@ from equipoise.config.model import Config
 from equipoise.core.schema import BEST, Floats
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import read_bytes, read_json
 from equipoise.tracking.history import Logged
@@ -94,7 +95,8 @@ class Harvest:
         key = config.dataset.model_dump_json()
         if key not in self._data:
             self._data[key] = prepare(config.dataset, self._cache)
-        return context(config, self._data[key])
+        # The prior that SMOTE's rows teach is that of the rows it made.
+        return context(config, resampled(config.dataset, self._data[key], config.seed))
 
     def _shared(self, config: Config, sha256: str) -> Row:
         name = dataset_of(config)

@@ -9,14 +9,20 @@ PYTHONPATH=src:pipelines python pipelines/study/report.py quick
 prints whether the small part of the study, quick.parquet, has the signs of the whole.
 """
 
+import math
 import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import grid
 import yaml
-from analysis import details, figures, page, paper, quick, quotes, synthetic_words
+from analysis import details, figures, page, paper, progress, quick, quotes, synthetic_words
 from analysis.choosing import with_chosen
 from analysis.hypotheses import judged
 from analysis.table import read
+from parts import parts, values
 
 from equipoise.core.paths import project_root
 
@@ -34,24 +40,35 @@ def main() -> int:
         print("error: report.py takes nothing, or the word quick", file=sys.stderr)
         return 2
     docs = project_root() / "docs"
-    write(RESULTS, docs, planned())
+    write(RESULTS, docs, planned(), trainings())
     return 0
 
 
 def planned() -> dict[str, str]:
     """Return the families of all real data sets that the grid names; empty if it names none."""
-    grid = yaml.safe_load((HERE / "grid.yaml").read_text())
-    parts = [grid.get(kind) or {} for kind in ("tables", "images", "series", "texts")]
+    known = yaml.safe_load((HERE / "grid.yaml").read_text())
     return {
         str(name): str(asked.get("family", name) if isinstance(asked, dict) else asked)
-        for part in parts
-        for name, asked in part.items()
+        for kind in ("tables", "images", "series", "texts")
+        for name, asked in (known.get(kind) or {}).items()
     }
 
 
-def write(results: Path, docs: Path, families: dict[str, str]) -> None:
+def trainings() -> dict[str, int]:
+    """Return how many trainings of each part the grid asks for."""
+    found: Counter[str] = Counter()
+    for part in parts(grid.read("study")):
+        kind, _, group, _ = part.name.split("/", 3)
+        each = {"power": ("power_25", "power_75")}.get(group, (group,))
+        for method in each:
+            name = progress.part_of(part.setting, method, synthetic=kind == "synthetic", division=int(kind == "noise"))
+            found[name] += math.prod(map(len, values(part.words))) // len(each)
+    return dict(found)
+
+
+def write(results: Path, docs: Path, families: dict[str, str], asked: Mapping[str, int]) -> None:
     """Write pages, figures and the paper's numbers into a folder of docs."""
-    study = with_chosen(read(results, families))
+    study = replace(with_chosen(read(results, families)), asked=asked)
     found = judged(study)
     folder = docs / "study"
     folder.mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ from typing import Any
 from grid import read
 from harvest import Harvest
 from parts import DIGITS, Part, Plans, jobs, of_jobs, parts
-from table import QUICK, TABLE, configs, with_rows, write
+from table import QUICK, TABLE, change, configs, with_rows
 from table import read as read_table
 
 from equipoise.config.model import Config, config_sha256
@@ -94,11 +94,11 @@ class Study:
     def _add(self, part: Part, root: Path, wanted: Mapping[str, Config]) -> None:
         """Add the results of the runs that are finished to the table."""
         with self.lock:
-            table = read_table(self.file)
-            new = {digest: job for digest, job in wanted.items() if digest not in configs(table)}
+            known = configs(read_table(self.file))
+            new = {digest: job for digest, job in wanted.items() if digest not in known}
             rows = [*Harvest(self.grid, part, root, CACHE).rows(new)]
             if rows:
-                write(with_rows(table, rows), self.file)
+                change(lambda table: with_rows(table, rows), self.file)
 
     def _command(self, words: Sequence[str], root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
+from filelock import FileLock
 
 from equipoise.core.errors import ConfigError
 
@@ -80,6 +81,12 @@ def this_machine() -> str:
     return f"{names[0] if names else platform.machine()}, TensorFlow {version('tensorflow')}"
 
 
+def change(make: Callable[[pyarrow.Table], pyarrow.Table], file: Path = TABLE) -> None:
+    """Replace the table by what is made of it, while no other program does."""
+    with FileLock(file.with_suffix(".lock")):
+        write(make(read(file)), file)
+
+
 def configs(table: pyarrow.Table) -> set[str]:
     """Return the digests of the runs that the table has."""
     return set(table["config"].unique().to_pylist())
@@ -115,6 +122,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] != ["merge"] or len(sys.argv) != 3:
         sys.exit(__doc__)
     try:
-        write(merged(read(), read(Path(sys.argv[2]))))
+        change(lambda table: merged(table, read(Path(sys.argv[2]))))
     except ConfigError as error:
         sys.exit(f"error: {error}")

@@ -59,12 +59,14 @@ class Effects:
     values : float64 (data sets,)
     folds : float64 (data sets,), the jackknife's variance
     apart : float64 (data sets,), the variance of independent sides
+    seeds : float64 (data sets,), how many all cells share
     """
 
     datasets: tuple[DataSet, ...]
     values: Floats
     folds: Floats
     apart: Floats
+    seeds: Floats
 
     @property
     def overlap(self) -> float:
@@ -82,7 +84,7 @@ class Effects:
     def at(self, chosen: Booleans) -> "Effects":
         """Return the effects where a mask, bool (data sets,), is true."""
         kept = tuple(one for one, is_kept in zip(self.datasets, chosen, strict=True) if is_kept)
-        return Effects(kept, self.values[chosen], self.folds[chosen], self.apart[chosen])
+        return Effects(kept, *(each[chosen] for each in (self.values, self.folds, self.apart, self.seeds)))
 
 
 @dataclass(frozen=True)
@@ -95,35 +97,40 @@ class Families:
 
 
 def effects(study: Study, contrast: Contrast, metric: str = PRIMARY) -> Effects:
-    """Return the contrast on every data set that has it."""
+    """Return the contrast on every data set that has it.
+
+    Log loss is not told of images: their test rows are balanced, and probabilities have the long-tailed prior.
+    """
     found = []
     for name, runs in study.runs.items():
+        if metric == LOG_LOSS and study.datasets[name].balanced_test:
+            continue
         if all(cell in runs for cell, _ in contrast):
             one = _of_one(study.datasets[name], runs, contrast, metric)
             if one and not math.isnan(one[0]):  # log loss has no value where the prior learned is not known
                 found.append((study.datasets[name], *one))
     if not found:
-        return Effects((), *(np.empty(0) for _ in range(3)))
+        return Effects((), *(np.empty(0) for _ in range(4)))
     datasets, *numbers = zip(*found, strict=True)
     return Effects(datasets, *(np.array(values) for values in numbers))
 
 
 def _of_one(
     dataset: DataSet, runs: Mapping[Cell, Runs], contrast: Contrast, metric: str
-) -> tuple[float, float, float] | None:
-    """Return value and variances on one data set, or None where no seed is shared."""
+) -> tuple[float, float, float, int] | None:
+    """Return value, variances and the number of seeds on one data set, or None where no seed is shared."""
     seeds = tuple(sorted(set.intersection(*(set(runs[cell].seeds) for cell, _ in contrast))))
     if not seeds:
         return None
     if metric == LOG_LOSS:
         by_fold = sum(share * runs[cell].of(seeds).log_loss.mean(axis=0) for cell, share in contrast)
         variance = float(np.var(by_fold, ddof=1) / FOLDS)
-        return float(np.mean(by_fold)), variance, max(variance, 1e-12)
+        return float(np.mean(by_fold)), variance, max(variance, 1e-12), len(seeds)
     sides = [(_measured(dataset, cell, runs[cell], seeds, metric), share) for cell, share in contrast]
     value = sum(share * side.value for side, share in sides)
     pseudo = FOLDS * value - (FOLDS - 1) * sum(share * side.left for side, share in sides)
     apart = sum(share**2 * side.variance for side, share in sides)
-    return value, float(np.var(pseudo, ddof=1) / FOLDS), apart
+    return value, float(np.var(pseudo, ddof=1) / FOLDS), apart, len(seeds)
 
 
 @dataclass(frozen=True)

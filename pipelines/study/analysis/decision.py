@@ -1,4 +1,4 @@
-"""The table to act on: the gain of weights, and what is free, by rows of the rarest class, ratio, learner and length.
+"""The table to act on: the gain of weights and of what is free, by rows of the rarest class, ratio, learner and length.
 
 A cell is the mean over families of a contrast on the data sets of its stratum, by the hierarchical model. Below five
 families it is empty. Below 30 rows in the rarest class there is `synthetic` alone, whose cells are means over draws.
@@ -7,10 +7,10 @@ families it is empty. Below 30 rows in the rarest class there is `synthetic` alo
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from analysis import regret
+from analysis.choosing import CHOSEN
 from analysis.contrasts import Contrast, Effects, difference, effects, families
 from analysis.hierarchy import infer
 from analysis.hypotheses import FEWEST, FREE
@@ -19,6 +19,8 @@ from analysis.table import BOOSTED, Cell, DataSet, Study
 
 RARE = ((0, 30), (30, 100), (100, 300), (300, 10**9))
 RATIOS = ((2.0, 10.0), (10.0, float("inf")))
+FREE_MINUS_WEIGHTS = "free − weights"
+SIDES = ("weights", "free", FREE_MINUS_WEIGHTS)
 EMPTY = "–"
 
 
@@ -37,6 +39,7 @@ LEARNERS = (
     Learner("small network, 30 epochs", 30),
     Learner("small, 300", 300),
     Learner("small, 1,000", 1000),
+    Learner("small, length by validation", CHOSEN),
     Learner("linear, 300", 300, "linear"),
     Learner("large, 300", 300, "large"),
     Learner("boosted trees", BOOSTED, method="boosting", weighed="boosting_balanced"),
@@ -76,25 +79,41 @@ def contrast(learner: Learner, of: str) -> Contrast:
     base = Cell(learner.method, "argmax", learner.epochs, learner.setting)
     weighed = Cell(learner.weighed, "argmax", learner.epochs, learner.setting)
     free = Cell(learner.method, FREE, learner.epochs, learner.setting)
-    return {"weights": difference(weighed, base), "free": difference(free, base)}[of]
+    sides = {"weights": (weighed, base), "free": (free, base), FREE_MINUS_WEIGHTS: (free, weighed)}
+    return difference(*sides[of])
 
 
 def lines(study: Study, metric: str) -> list[list[str]]:
-    """Return the lines of the table for one metric: each cell the gain of weights, and of what is free."""
+    """Return the lines of the table for one metric: each cell both gains, and their difference."""
     found = {
         (place, of): effects(study, contrast(learner, of), metric)
         for place, learner in enumerate(LEARNERS)
-        for of in ("weights", "free")
+        for of in SIDES
     }
     rows = []
     for stratum in strata():
         cells = []
         for place in range(len(LEARNERS)):
-            each = [cell(found[place, of].where(stratum.holds)) for of in ("weights", "free")]
+            each = [cell(found[place, of].where(stratum.holds)) for of in SIDES]
             count = len(families(found[place, "weights"].where(stratum.holds)).names)
-            cells.append(EMPTY if EMPTY in each else f"weights {each[0]}<br>free {each[1]}<br>{count} families")
+            cells.append(_lines_of(each, f"{count} families"))
         rows.append([*stratum.titles, *cells])
     return rows
+
+
+def _lines_of(each: list[str], count: str) -> str:
+    told = [f"{side} {number_of}" for side, number_of in zip(SIDES, each, strict=True)]
+    return EMPTY if EMPTY in each else "<br>".join([*told, count])
+
+
+def full(heading: list[str], lines: list[list[str]]) -> tuple[list[str], list[list[str]], str]:
+    """Return the table without lines and columns that are wholly empty, and a sentence that names these."""
+    columns = [place for place in range(len(heading)) if place < 2 or any(line[place] != EMPTY for line in lines)]
+    kept = [line for line in lines if any(value != EMPTY for value in line[2:])]
+    left_out = [f"{line[0]} rows at ratio {line[1]}" for line in lines if line not in kept]
+    left_out += [heading[place] for place in range(len(heading)) if place not in columns]
+    note = f"Left out, with fewer than five families: {'; '.join(left_out)}." if left_out else ""
+    return [heading[place] for place in columns], [[line[place] for place in columns] for line in kept], note
 
 
 def cell(found: Effects) -> str:
@@ -128,25 +147,24 @@ def synthetic_lines(table: pd.DataFrame) -> list[list[str]]:
         cells = []
         for learner in LEARNERS:
             setting = {"centre": "small"}.get(learner.setting, learner.setting)
-            each = [_of_draws(runs, stratum, (learner.epochs, setting), rule) for rule in ("weights", "free")]
-            cells.append(EMPTY if EMPTY in each else f"weights {each[0]}<br>free {each[1]}<br>synthetic")
+            each = [_of_draws(runs, stratum, (learner.epochs, setting), of) for of in SIDES]
+            cells.append(_lines_of(each, "synthetic"))
         rows.append([*stratum.titles, *cells])
     return rows
 
 
 def _of_draws(runs: pd.DataFrame, stratum: Stratum, at: tuple[int, str], of: str) -> str:
-    side = ("balanced", "argmax") if of == "weights" else ("none", FREE)
-    gains = regret.paired(runs, side, ("none", "argmax"))
+    weights, free, none = ("balanced", "argmax"), ("none", FREE), ("none", "argmax")
+    gains = regret.paired(
+        runs, *{"weights": (weights, none), "free": (free, none), FREE_MINUS_WEIGHTS: (free, weights)}[of]
+    )
     low, high = stratum.ratio
     here = (gains["rarest"] < stratum.rarest[1]) & (gains["ratio"] >= low) & (gains["ratio"] < high)
     here &= (gains["epochs"] == at[0]) & gains["setting"].isin([at[1], *(["centre"] if at[1] == "small" else [])])
     chosen = gains[here]
     if len(chosen) < FEWEST:
         return EMPTY
-    by_cell = chosen.groupby(regret.WHERE)["gain"].agg(["mean", "var", "count"])
-    error = float(np.sqrt((by_cell["var"] / by_cell["count"]).sum()) / len(by_cell))
-    mean = float(by_cell["mean"].mean())
-    return number(mean, (mean - 1.96 * error, mean + 1.96 * error))
+    return number(*regret.over_draws(chosen.groupby("division")["gain"].mean()))
 
 
 METRIC_TITLES = {

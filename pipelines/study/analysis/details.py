@@ -7,7 +7,7 @@ from marked import table
 
 from analysis import decision, images, words
 from analysis.beside import wilcoxon_list
-from analysis.choosing import CHOSEN, NETWORK, POWER
+from analysis.choosing import CHOSEN, NETWORK, POWER, candidates
 from analysis.contrasts import difference, effects, families
 from analysis.dependence import fit, noise
 from analysis.hierarchy import infer
@@ -19,6 +19,7 @@ from analysis.synthetic_words import sections
 from analysis.table import BOOSTED, LENGTHS, RULES, TRAINING, Cell, Study
 
 TRAINED = (*RIVALS, *OTHERS)
+LONGER = 3  # more trainings of LDAM-DRW, which is trained anew for each length
 # Of cross-entropy, in nats: what separates its training rows, and what does not.
 BANDS = (("below 0.01", 0.0, 0.01), ("0.01 to 0.1", 0.01, 0.1), ("0.1 to 0.3", 0.1, 0.3), ("0.3 or more", 0.3, np.inf))
 
@@ -94,14 +95,14 @@ def methods(study: Study) -> str:
     """Return each method minus none, and minus post hoc, by all metrics, at the primary setting."""
     lines = []
     for method, rule in (*((name, "argmax") for name in TRAINED), *(("none", name) for name in RULES)):
-        cells = []
-        for metric in (*METRICS, LOG_LOSS):
-            posterior = _posterior(study, Cell(method, rule), Cell("none"), metric)
-            cells.append(posterior)
+        of, base = Cell(method, rule), Cell("none")
+        cells = [_posterior(study, of, base, metric) for metric in (*METRICS, LOG_LOSS)]
         name = f"`{method}`" if rule == "argmax" else f"none, {rule.replace('_', ' ')}"
         if set(cells) != {words.EMPTY}:
-            lines.append([name, *cells])
-    heading = ["minus none, 300 epochs, small", *(name.replace("_", " ") for name in (*METRICS, LOG_LOSS))]
+            found = effects(study, difference(of, base))
+            lines.append([name, *cells, f"{np.median(found.seeds):g}", str(len(found.values))])
+    metrics = (name.replace("_", " ") for name in (*METRICS, LOG_LOSS))
+    heading = ["minus none, 300 epochs, small", *metrics, "seeds", "data sets"]
     return table(heading, lines) if lines else ""
 
 
@@ -133,33 +134,41 @@ def tests(study: Study) -> str:
             ]
             parts.append(table([f"minus {name}", "mean", "p", "p after Holm", "families"], lines))
     if parts:
-        parts.append("Two-sided, over family means of balanced accuracy. A large p is no equivalence.")
+        parts.append(
+            "Two-sided, over family means of balanced accuracy. A large p is no equivalence. Holm's correction is over "
+            f"the methods of its list, {len(TRAINED)} once all are run; those after the first four have one seed."
+        )
     return "\n\n".join(parts)
 
 
 def chosen(study: Study) -> str:
     """Return differences after each method's length (power's exponent, post hoc's τ) was chosen by validation rows."""
-    free = Cell("none", "post_hoc_validated", CHOSEN)
+    free, validated = Cell("none", FREE, CHOSEN), Cell("none", "post_hoc_validated", CHOSEN)
     sides = {f"`{name}`, its length": (Cell(name, epochs=CHOSEN), "1") for name in TRAINED}
     sides["`power`, exponent and length"] = (Cell(POWER, epochs=CHOSEN), "5")
-    sides["post hoc τ = 1, its length"] = (Cell("none", FREE, CHOSEN), "1")
-    sides["post hoc, τ and length"] = (free, "1")
+    sides["post hoc τ = 1, its length"] = (free, "1")
+    sides["post hoc, τ and length"] = (validated, "1")
     sides["rule tuned, and length"] = (Cell("none", "tuned", CHOSEN), "1")
     sides["temperature, then tuned, and length"] = (Cell("none", "temperature_tuned", CHOSEN), "1")
     sides["`ldam_drw`, its length"] = (Cell("ldam_drw", epochs=CHOSEN), "4")
     lines = []
     for title, (cell, trained) in sides.items():
-        found = [_posterior(study, cell, base, METRICS[0]) for base in (Cell("none", epochs=CHOSEN), free)]
+        found = [
+            words.EMPTY if cell == base else _posterior(study, cell, base, METRICS[0])
+            for base in (Cell("none", epochs=CHOSEN), free, validated)
+        ]
         if set(found) != {words.EMPTY}:
             lines.append([title, trained, *found])
     boosted = _posterior(study, Cell("boosting", FREE, BOOSTED), Cell(NETWORK, epochs=CHOSEN), METRICS[0])
     parts = []
     if lines:
         heading = ["chosen by validation rows", "trainings to choose from", "minus none, its length"]
-        parts.append(table([*heading, "minus post hoc, τ and length"], lines))
+        parts.append(table([*heading, "minus post hoc τ = 1, its length", "minus post hoc, τ and length"], lines))
     if boosted != words.EMPTY:
         parts.append(
-            f"Boosted trees with the free rule minus the network (method and length) that was chosen: {boosted}."
+            "Boosted trees with the free rule minus the network (method and length) that validation rows chose among "
+            f"the {len(candidates('table'))} methods of tables, {len(candidates('table')) + LONGER} trainings; of "
+            f"equals, the first in the order of the design: {boosted}."
         )
     return "\n\n".join(parts)
 
@@ -171,7 +180,10 @@ def dependence(study: Study) -> str:
         found = fit(study, method)
         if found is None:
             continue
-        fixed = [[name, decision.signed(value, 4), f"{error:.4f}"] for name, (value, error) in found.fixed.items()]
+        fixed = [
+            [name, decision.signed(value, 4), f"{error:.4f}" if np.isfinite(error) else words.EMPTY]
+            for name, (value, error) in found.fixed.items()
+        ]
         random = [[name, f"{value:.6f}", f"{value**0.5:.4f}"] for name, value in found.variances.items()]
         note = f" The fit {found.note}." if found.note else ""
         parts += [
@@ -213,7 +225,10 @@ def data(study: Study) -> str:
 
 
 def by_training_loss(study: Study) -> str:
-    """Return the gain of `balanced` by the training loss without weights, at each length and capacity."""
+    """Return the gain of `balanced` by the training loss without weights, at each length and capacity.
+
+    The loss is the mean over the trainings that have not diverged.
+    """
     lines = []
     for setting in CAPACITIES:
         for epochs in LENGTHS:
@@ -221,7 +236,7 @@ def by_training_loss(study: Study) -> str:
             found = effects(study, difference(Cell("balanced", "argmax", epochs, setting), base))
             if len(found.values) < FEWEST:
                 continue
-            losses = np.array([study.runs[one.name][base].train_loss.mean() for one in found.datasets])
+            losses = np.array([np.nanmean(study.runs[one.name][base].train_loss) for one in found.datasets])
             for title, low, high in BANDS:
                 chosen = found.at((low <= losses) & (losses < high))
                 each = decision.cell(chosen)

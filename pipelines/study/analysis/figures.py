@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import regret
-from analysis.contrasts import difference, effects, families
-from analysis.hierarchy import infer
+from analysis.contrasts import Contrast, difference, effects, families
+from analysis.hierarchy import Alike, Posterior, alike, infer
 from analysis.hypotheses import CAPACITIES, FEWEST, FREE, REGION, setting_name
 from analysis.table import LENGTHS, PRIMARY, Cell, Study
 
@@ -68,44 +68,55 @@ def _rows_axis(axes: "Axes", rows: Sequence[float]) -> None:
 
 
 def by_length(study: Study) -> "Figure | None":
-    """Draw the gain over no weights against epochs, for each capacity of which there is any."""
-    sides = (("balanced", "argmax"), ("none", FREE))
-    points = {
-        (setting, side): [_gain(study, side, (epochs, setting)) for epochs in LENGTHS]
-        for setting in CAPACITIES
-        for side in sides
-    }
-    shown = [setting for setting in CAPACITIES if any(any(points[setting, side]) for side in sides)]
+    """Draw balanced accuracy, and its gain over no weights, against epochs, for each capacity of which there is any."""
+    found = {setting: _by_length(study, setting) for setting in CAPACITIES}
+    shown = {setting: points for setting, points in found.items() if points}
     if not shown:
         return None
-    figure, axes = _new(1, len(shown), (3 * len(shown) + (len(shown) == 1), 3.4))
-    for one, setting in zip(axes[0], shown, strict=True):
-        _region(one)
-        for shift, (method, rule) in zip((0.97, 1.03), sides, strict=True):
-            name = method if rule == "argmax" else rule
-            of_side = zip(LENGTHS, points[setting, (method, rule)], strict=True)
-            there = [(epochs * shift, *point) for epochs, point in of_side if point]
-            if there:
-                x, mean, low, high = np.array(there).T
-                bars = np.abs(np.stack([mean - low, high - mean]))
-                one.errorbar(x, mean, bars, marker="o", capsize=3, color=COLORS[name], label=NAMES[name])
-        one.set_xscale("log")
-        one.set_xticks(LENGTHS, [f"{epochs:,}" for epochs in LENGTHS])
-        one.minorticks_off()
-        one.set_title(f"{setting_name(setting)} network", fontsize=10)
-        one.set_xlabel("epochs")
-    axes[0, 0].set_ylabel("balanced accuracy,\ngain over no weights")
-    axes[0, -1].legend(frameon=False, fontsize=8)
+    figure, axes = _new(2, len(shown), (3.2 * len(shown) + (len(shown) == 1), 5.6))
+    for column, (setting, points) in enumerate(shown.items()):
+        upper, lower = axes[:, column]
+        _region(lower)
+        for shift, name in zip((1.0, 0.97, 1.03), NAMES, strict=True):
+            x, drawn = np.array(LENGTHS) * shift, {"marker": "o", "color": COLORS[name], "label": NAMES[name]}
+            upper.plot(x, [each.mean for each in points[name, "level"]], **drawn)
+            if gains := points.get((name, "gain")):
+                mean = np.array([each.mean for each in gains])
+                bars = np.abs(np.array([each.interval for each in gains]).T - mean)
+                lower.errorbar(x, mean, bars, capsize=3, **drawn)
+        for one in (upper, lower):
+            one.set_xscale("log")
+            one.set_xticks(LENGTHS, [f"{epochs:,}" for epochs in LENGTHS])
+            one.minorticks_off()
+        upper.set_title(f"{setting_name(setting)} network, {points['none', 'level'][0].families} families", fontsize=10)
+        lower.set_xlabel("epochs")
+    axes[0, 0].set_ylabel("balanced accuracy,\nplain mean")
+    axes[1, 0].set_ylabel("balanced accuracy,\ngain over no weights")
+    axes[0, 0].legend(frameon=False, fontsize=8)
     return figure
 
 
-def _gain(study: Study, of: tuple[str, str], at: tuple[int, str]) -> tuple[float, float, float] | None:
-    """Return mean and interval of a gain over no weights, or None below five families."""
-    means = families(effects(study, difference(Cell(*of, *at), Cell("none", "argmax", *at))))
-    if len(means.names) < FEWEST:
-        return None
-    posterior = infer(means.effects, means.variances)
-    return posterior.mean, *posterior.interval
+def _by_length(study: Study, setting: str) -> dict[tuple[str, str], list[Alike | Posterior]]:
+    """Return levels and gains at each length over the families that have all, or nothing below five families."""
+    sides = {"none": ("none", "argmax"), "balanced": ("balanced", "argmax"), "post_hoc": ("none", FREE)}
+    base = {epochs: Cell("none", epochs=epochs, setting=setting) for epochs in LENGTHS}
+    contrasts: dict[tuple[str, str, int], Contrast] = {}
+    for name, (method, rule) in sides.items():
+        for epochs in LENGTHS:
+            of = Cell(method, rule, epochs, setting)
+            contrasts[name, "level", epochs] = ((of, 1.0),)
+            if of != base[epochs]:
+                contrasts[name, "gain", epochs] = difference(of, base[epochs])
+    each = {key: effects(study, contrast) for key, contrast in contrasts.items()}
+    whole = set.intersection(*({one.name for one in found.datasets} for found in each.values()))
+    found: dict[tuple[str, str], list[Alike | Posterior]] = {}
+    for (name, told, _), one in each.items():
+        means = families(one.where(lambda dataset: dataset.name in whole))
+        if len(means.names) < FEWEST:
+            return {}
+        made = alike(means.effects) if told == "level" else infer(means.effects, means.variances)
+        found.setdefault((name, told), []).append(made)
+    return found
 
 
 def by_rarest(study: Study) -> "Figure | None":
@@ -120,14 +131,21 @@ def by_rarest(study: Study) -> "Figure | None":
     figure, axes = _new(2, 1, (7.2, 5.4))
     for one, (title, each) in zip(axes[:, 0], found.items(), strict=True):
         _region(one)
-        rarest = [dataset.rarest for dataset in each.datasets]
+        rarest = np.array([dataset.rarest for dataset in each.datasets])
         ratios = np.log10([dataset.ratio for dataset in each.datasets])
         reach = NEW * np.sqrt(each.variances)
         one.errorbar(rarest, each.values, reach, fmt="none", ecolor="#bbbbbb", linewidth=0.8, zorder=1)
-        drawn_points = one.scatter(rarest, each.values, c=ratios, cmap="viridis", s=26, vmin=0.3, vmax=2, zorder=2)
-        _rows_axis(one, rarest)
+        for is_high, marker in ((False, "o"), (True, "^")):
+            chosen = (ratios >= 1) == is_high
+            points = one.scatter(
+                rarest[chosen], each.values[chosen], marker=marker, alpha=0.85, s=30, zorder=2,
+                c=ratios[chosen], cmap="viridis", vmin=0.3, vmax=2, edgecolors="white", linewidths=0.4,
+                label=f"ratio {'10 or more' if is_high else 'below 10'}",
+            )  # fmt: skip
+        _rows_axis(one, rarest.tolist())
         one.set_ylabel(f"balanced accuracy,\n{title}")
-    bar = figure.colorbar(drawn_points, ax=axes[:, 0].tolist(), label="imbalance ratio")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    bar = figure.colorbar(points, ax=axes[:, 0].tolist(), label="imbalance ratio", extend="max")
     bar.set_ticks(np.log10([2, 5, 10, 30, 100]).tolist(), labels=["2", "5", "10", "30", "100"])
     axes[1, 0].set_xlabel(f"rows in the rarest class (small network, {PRIMARY} epochs; bars: 95 % by measurement)")
     return figure
@@ -150,13 +168,13 @@ def by_family(study: Study) -> "Figure | None":
         _region(one, upright=True)
         rows = [order.index(name) + 1 for name in each.names]
         one.errorbar(each.effects, rows, xerr=NEW * np.sqrt(each.variances), fmt="o", ms=4, color=COLORS[color])
-        posterior = infer(each.effects, each.variances)
-        low, high = posterior.interval
-        one.plot([low, high], [0, 0], color="black", linewidth=4)
-        one.plot(posterior.mean, 0, "D", color="black", ms=6)
+        both: tuple[Alike | Posterior, ...] = alike(each.effects), infer(each.effects, each.variances)
+        for row, mean in enumerate(both, start=-1):
+            one.plot(mean.interval, [row, row], color="black", linewidth=3)
+            one.plot(mean.mean, row, "D", color="black", ms=6)
         one.set_title(title, fontsize=10)
-        one.set_xlabel("balanced accuracy, 300 epochs")
-    axes[0, 0].set_yticks(range(len(order) + 1), ["mean of families", *order], fontsize=8)
+        one.set_xlabel(f"difference of balanced accuracy,\nsmall network, {PRIMARY} epochs", fontsize=9)
+    axes[0, 0].set_yticks(range(-1, len(order) + 1), ["plain mean", "model's mean", *order], fontsize=8)
     return figure
 
 

@@ -51,6 +51,17 @@ def paired(runs: pd.DataFrame, of: tuple[str, str], minus: tuple[str, str]) -> p
     return (sides[1] - sides[0]).dropna().rename("gain").reset_index()
 
 
+def over_draws(values: pd.Series) -> tuple[float, tuple[float, float]]:
+    """Return the mean of one number a draw with its 95 % interval by Student's t.
+
+    A draw has the same test noise in every cell, and cells that differ in their separation alone share their training
+    noise, too, so that draws are the unit.
+    """
+    mean, count = float(values.mean()), len(values)
+    reach = float(stdtrit(count - 1, 0.975) * values.std() / np.sqrt(count)) if count > 1 else float("nan")
+    return mean, (mean - reach, mean + reach)
+
+
 def means(rows: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
     """Return the mean of each group of draws with its 95 % interval by Student's t."""
     grouped = rows.groupby(by)[value].agg(["mean", "std", "count"]).reset_index()

@@ -9,6 +9,7 @@ from analysis.decision import number
 from analysis.hypotheses import FREE
 from analysis.table import PRIMARY
 
+WHOLE = 36  # cells of the design: rows, ratios and separations
 SIDES = {"none": ("none", "argmax"), "weights": ("balanced", "argmax"), "free": ("none", FREE)}
 
 
@@ -18,26 +19,32 @@ def _at(runs: pd.DataFrame, setting: str = "small") -> pd.DataFrame:
 
 
 def sentence(table_of_runs: pd.DataFrame) -> str:
-    """Return how the gain changes with the ratio, with rows of the rarest class held fixed; empty without runs."""
+    """Return how the gain changes with the ratio, with rows of the rarest class held fixed.
+
+    It is empty until all cells have all draws: a slope over a part of them is another one.
+    """
     gains = regret.paired(_at(regret.read(table_of_runs)), SIDES["weights"], SIDES["none"])
-    if gains.empty or gains["ratio"].nunique() < 2:
+    cells = gains.groupby(regret.WHERE).size()
+    if gains["ratio"].nunique() < 2 or len(cells) < WHOLE or cells.nunique() > 1:
         return ""
     found = _slope(gains)
     differences = regret.paired(_at(regret.read(table_of_runs)), SIDES["free"], SIDES["weights"])
-    beside = regret.means(differences.assign(all=0), "gain", ["all"]).iloc[0]
-    free = number(beside["mean"], (beside["low"], beside["high"]))
-    return f"gain of `balanced`, a tenfold of the ratio: {found}<br>free − weights: {free}<br>{len(gains):,} pairs"
+    free = {
+        rarest: number(*regret.over_draws(rows.groupby("division")["gain"].mean()))
+        for rarest in sorted(differences["rarest"].unique())
+        for rows in [differences[differences["rarest"] == rarest]]
+    }
+    by_rows = "".join(f"<br>free − weights, {rarest:g} rows: {told}" for rarest, told in free.items())
+    return f"gain of `balanced`, a tenfold of the ratio: {found}{by_rows}<br>{len(gains):,} pairs"
 
 
 def _slope(gains: pd.DataFrame) -> str:
-    """Return the slope over log10 of the ratio within (rows, separation), with its 95 % interval by draws."""
-    cells = gains.groupby(regret.WHERE)["gain"].agg(["mean", "var", "count"]).reset_index()
-    logs = np.log10(cells["ratio"])
-    centred = logs - logs.groupby([cells["rarest"], cells["separation"]]).transform("mean")
-    shares = centred / (centred**2).sum()
-    mean = float((shares * cells["mean"]).sum())
-    error = float(np.sqrt((shares**2 * cells["var"] / cells["count"]).sum()))
-    return number(mean, (mean - 1.96 * error, mean + 1.96 * error))
+    """Return the slope over log10 of the ratio within (rows, separation), of each draw, with its 95 % interval."""
+    logs = np.log10(gains["ratio"])
+    centred = logs - logs.groupby([gains["division"], gains["rarest"], gains["separation"]]).transform("mean")
+    of_draws = gains.assign(above=centred * gains["gain"], square=centred**2).groupby("division")[["above", "square"]]
+    sums = of_draws.sum()
+    return number(*regret.over_draws(sums["above"] / sums["square"]))
 
 
 def sections(table_of_runs: pd.DataFrame) -> str:

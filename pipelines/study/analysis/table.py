@@ -108,12 +108,14 @@ class Study:
     runs : by data set, then cell; of the first division into folds
     planned : the families by data set that the grid names; empty if it is not known
     table : the rows as they are, for what asks for other divisions, for `synthetic`, or for counts
+    asked : how many trainings of each part the grid names, by `progress`; empty if it is not known
     """
 
     datasets: Mapping[str, DataSet]
     runs: Mapping[str, Mapping[Cell, Runs]]
     planned: Mapping[str, str] = field(default_factory=dict)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    asked: Mapping[str, int] = field(default_factory=dict)
 
 
 def kind_of(name: str) -> str:

@@ -1,8 +1,8 @@
 """Numbers and results as the pages and the paper say them."""
 
 from analysis.decision import number
-from analysis.hypotheses import NOT_RUN, SHOWN, Hypothesis, Judged, verdict
-from analysis.table import TRAINING, Study
+from analysis.hypotheses import NOT_RUN, REGION, SHOWN, Hypothesis, Judged, verdict
+from analysis.sensitivity import variants
 from equipoise.core.errors import listing
 
 
@@ -22,32 +22,56 @@ def result(one: Judged) -> str:
 
 
 EMPTY = "–"
-# Settings beside the primary one, as the progress tells them.
-LATER = {"linear": "linear networks", "large": "large networks", "synthetic": "`synthetic`"}
 
 
 def short(one: Judged) -> str:
-    """Return a claim's mean, interval and probability, by the model and with families that count alike."""
+    """Return a claim's mean, interval and probability, the spread over families, and their plain mean."""
     if one.posterior is None or one.alike is None:
         return EMPTY
-    claim, plain = one.claim, one.alike
+    plain = number(one.alike.mean, one.alike.interval).replace("**", "")
+    new = one.posterior.of_new_family(-REGION, REGION)
     return (
-        f"{number(one.posterior.mean, one.posterior.interval)}, P = {one.probability:.3f}; families alike "
-        f"{number(plain.mean, plain.interval).replace('**', '')}, P = {plain.probability(claim.low, claim.high):.3f}"
+        f"{number(one.posterior.mean, one.posterior.interval)}, P = {one.probability:.3f}; τ {one.posterior.tau:.3f}, "
+        f"a new family inside ±{REGION}: {new:.2f}; families alike {plain}"
     )
 
 
 def state(judged: tuple[Judged, ...]) -> str:
-    """Return the verdict, with how much is there where it is not complete."""
+    """Return the verdict, with the other choices under which it fails, or how much is there of what is not complete."""
     found = verdict(judged)
-    if found == SHOWN and not all(one.is_shown_alike for one in judged):
-        return f"**{found}** by the model of the design; not where families count alike"
+    if found == SHOWN:
+        told = [f"{name} (P = {probability:.2f})" for name, probability in failing(judged).items()]
+        beside = f" by the model of the design; not under other choices: {listing(told)}" if told else ""
+        return f"**{found}**{beside}"
     if found != NOT_RUN:
         return f"**{found}**"
     least = min(judged, key=lambda one: len(one.means.names))
     datasets, families = least.planned
     there = len(least.means.names), len(least.found.values)
     return f"not run yet: {there[0]} of {families} families, {there[1]} of {datasets} data sets"
+
+
+def failing(judged: tuple[Judged, ...]) -> dict[str, float]:
+    """Return the other choices under which a claim is not shown, with the lowest probability of one."""
+    found: dict[str, float] = {}
+    for one in judged:
+        for name, posterior in variants(one).items():
+            probability = posterior.probability(one.claim.low, one.claim.high)
+            if probability <= one.claim.level:
+                found[name] = min(probability, found.get(name, 1.0))
+    return found
+
+
+def everywhere(told: tuple[Judged, ...]) -> str:
+    """Return in how many of the cells of length and capacity the free rule is equivalent to weights."""
+    run = [one for one in told if one.is_complete and one.posterior]
+    fails = [one.claim.title.partition(", ")[2] for one in run if one.verdict != SHOWN]
+    if not run:
+        return ""
+    return (
+        f"Post hoc is equivalent to `balanced` in {len(run) - len(fails)} of the {len(run)} cells of capacity and "
+        f"length that are run, of {len(told)} in the design" + (f"; not in: {'; '.join(fails)}" if fails else "") + "."
+    )
 
 
 def lines(hypothesis: Hypothesis, judged: tuple[Judged, ...]) -> list[str]:
@@ -58,18 +82,3 @@ def lines(hypothesis: Hypothesis, judged: tuple[Judged, ...]) -> list[str]:
 
 def counted(count: int, one: str, several: str) -> str:
     return f"{count:,} {one if count == 1 else several}"
-
-
-def progress(study: Study, planned: tuple[int, int]) -> str:
-    """Return how much of the study is there."""
-    table = study.table
-    runs = table[table["rule"] == "argmax"]
-    trained = len(runs[TRAINING].drop_duplicates())
-    families = {one.family for one in study.datasets.values()}
-    there = {*table["setting"], *(["synthetic"] if (table["family"] == "synthetic").any() else [])}
-    absent = [told for name, told in LATER.items() if name not in there]
-    return (
-        f"{len(families)} of {planned[1]} families and {len(study.datasets)} of {planned[0]} real data sets are in, "
-        f"by {counted(trained, 'training', 'trainings')}"
-        + (f"; not run yet, with empty cells: {listing(absent)}" if absent else "")
-    )

@@ -96,7 +96,7 @@ def survey_anew() -> None:
     remote.ask_anew()
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)  # a sweep over fifty data sets, each in five folds
 def _surveyed(dataset: str, section: type[Dataset]) -> Source:
     source = source_of(section.model_validate_json(dataset))
     for name in source.classes:
