@@ -12,12 +12,13 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 HERE = Path(__file__).parent
+WORD = 0.3  # of the width of a letter beside the root of a cell's length
 SPECIAL = "\\#*_`$<>@[]~/=-+"
 STYLE = """#set document(title: [{title}], author: "The developers of Equipoise", date: none)
 #set page(paper: "a4", margin: (x: 2.3cm, y: 2.4cm), numbering: "1")
 #set text(font: "Libertinus Serif", size: 10.5pt, lang: "en")
 #set par(justify: true, leading: 0.6em)
-#set heading(numbering: "1")
+#set heading(numbering: "1.1")
 #show heading: set block(above: 1.4em, below: 0.8em)
 #show table: set text(size: 8.5pt)
 #show table: set par(justify: false)
@@ -83,18 +84,19 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _columns(tokens: Sequence[Token], table: Token) -> str:
-    """Return the widths of a table's columns, each by the root of its longest cell; the last is as wide as it needs."""
-    begin, longest, place = tokens.index(table), dict[int, int](), 0
+    """Return the widths of a table's columns, each by the root of its longest cell, and wide enough for its words."""
+    begin, longest, place = tokens.index(table), dict[int, float](), 0
     for token in tokens[begin:]:
         if token.type == "table_close":
             break
         if token.type == "tr_open":
             place = 0
         elif token.type == "inline":
-            longest[place] = max(longest.get(place, 1), len(token.content))
+            word = max(map(len, token.content.split()), default=0)
+            longest[place] = max(longest.get(place, 1.0), len(token.content) ** 0.5, WORD * word)
             place += 1
-    widths = [f"{length**0.5:.1f}fr" for length in longest.values()]
-    return f"({', '.join([*widths[:-1], 'auto'])})"
+    widths = [f"{width:.1f}fr" for width in longest.values()]
+    return f"({', '.join(widths)})"
 
 
 def _inline(tokens: Sequence[Token]) -> str:
