@@ -168,6 +168,25 @@ def test_intervals_cover_and_equivalence_errs_as_the_design_says(parts: SimpleNa
     assert 0.03 < wrong / repeated < 0.08
 
 
+def test_means_hold_the_truth_where_effects_grow_with_their_error(parts: SimpleNamespace) -> None:
+    contrast = parts.contrasts.difference(parts.table.Cell("balanced"), parts.table.Cell("none"))
+    families = {f"f{number}": 1 for number in range(29)}
+    held, missed = np.zeros(2), []
+    for seed in range(15):
+        world = simulated_study.World(
+            families, {}, between=0.0, growing=0.06, methods=("none", "balanced"), lengths=(300,)
+        )  # fmt: skip
+        found = parts.contrasts.effects(parts.table.study(simulated_study.table(world, seed)), contrast)
+        truth = np.mean([0.06 * np.sqrt(30 / one.rarest) for one in found.datasets])
+        means = parts.contrasts.families(found)
+        both = parts.hierarchy.infer(means.effects, means.variances), parts.hierarchy.alike(means.effects)
+        held += [one.interval[0] <= truth <= one.interval[1] for one in both]
+        missed.append([one.mean - truth for one in both])
+    model, plain = np.mean(missed, axis=0)
+    assert -0.005 < model < plain < 0.003, "the model leans to 0"
+    assert min(held) >= 12
+
+
 def test_measurement_error_is_what_repeated_worlds_show(parts: SimpleNamespace) -> None:
     """v of one data set is near the variance of its difference over draws of rows, of which both sides share most."""
     contrast = parts.contrasts.difference(parts.table.Cell("balanced"), parts.table.Cell("none"))
