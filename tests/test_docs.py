@@ -60,12 +60,12 @@ def test_the_page_on_performance_quotes_what_was_measured() -> None:
     page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("performance.md", "performance/results.md"))
     measured = json.loads((REPOSITORY / "docs/performance/results.json").read_text())
     passages = dict(re.findall(r"<!-- (\w+) -->(.*?)<!-- end of \1 -->", results, re.DOTALL))
-    assert list(measured) == ["answers", "training", "gpu", "tiny", "run", "sweep", "metrics", "growth", "large"]
-    assert [name for name in passages if name in measured] == list(measured)
-    assert passages.keys() - measured.keys() == {"stacked"}, "a place for what is measured on request"
+    assert list(passages) == list(measured)
+    assert [*measured][-4:] == ["stacked", "metrics", "growth", "large"]
+    assert len(measured) == 10
     measured.pop("large")
     tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
-    assert len(tables) == 9
+    assert len(tables) == 10
     one_round = tables.pop(3)
     assert "deterministic=false" in one_round, "a table that `make bench` does not write"
     for table, passage in zip(tables, map(passages.__getitem__, measured), strict=True):
