@@ -1,5 +1,6 @@
 """The grid of the study, the table of its runs, and what of it is missing. The one training is a real one, repeated."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,9 @@ def test_no_stage_works_outside_of_its_dvc_project() -> None:
     stages = yaml.safe_load((REPOSITORY / "pipelines/study/dvc.yaml").read_text())["stages"]
     assert set(stages) == {"series", "texts", "data", "runs"}
     assert not [name for name, stage in stages.items() if "wdir" in stage]
+    # Nor does it begin any where git ignores its lock file.
+    ignored = ["git", "check-ignore", "--no-index", "-q", "pipelines/study/dvc.lock"]
+    assert subprocess.run(ignored, cwd=REPOSITORY, check=False).returncode == 1
 
 
 def test_the_missing_jobs_of_a_part_are_trained_and_no_others(programs: SimpleNamespace) -> None:
