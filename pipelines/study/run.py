@@ -97,6 +97,8 @@ class Study:
             known = configs(read_table(self.file))
             new = {digest: job for digest, job in wanted.items() if digest not in known}
             rows = [*Harvest(self.grid, part, root, CACHE).rows(new)]
+            # MLflow leaves the address of its store here, and the next part has another one.
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
             if rows:
                 change(lambda table: with_rows(table, rows), self.file)
 
