@@ -29,7 +29,7 @@ def main() -> int:
         for job in jobs(part):
             digest = config_sha256(job)
             if digest[:DIGITS] in of_runs.index:
-                told = {key: str(value) for key, value in flat(job).items()}
+                told = {key: str(value) for key, value in flat(job).items() if key not in of_runs}
                 options[digest[:DIGITS]] = {"config_sha256": digest, "command": " ".join(part.words), **told}
     planned = pd.DataFrame.from_dict(options, orient="index")
     planned.index.name = "config"
