@@ -17,12 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import grid
-import yaml
 from analysis import details, figures, page, paper, progress, quick, quotes, synthetic_words
 from analysis.choosing import with_chosen
 from analysis.hypotheses import judged
 from analysis.table import read
-from parts import parts, values
+from parts import WORDS, data_of, parts, values
 
 from equipoise.core.paths import project_root
 
@@ -45,13 +44,9 @@ def main() -> int:
 
 
 def planned() -> dict[str, str]:
-    """Return the families of all real data sets that the grid names; empty if it names none."""
-    known = yaml.safe_load((HERE / "grid.yaml").read_text())
-    return {
-        str(name): str(asked.get("family", name) if isinstance(asked, dict) else asked)
-        for kind in ("tables", "images", "series", "texts")
-        for name, asked in (known.get(kind) or {}).items()
-    }
+    """Return the families of all real data sets that the grid names."""
+    known = grid.read("study")
+    return {name: family for kind in WORDS for name, family in data_of(known, kind).items()}
 
 
 def trainings() -> dict[str, int]:
@@ -61,7 +56,7 @@ def trainings() -> dict[str, int]:
         kind, _, group, _ = part.name.split("/", 3)
         each = {"power": ("power_25", "power_75")}.get(group, (group,))
         for method in each:
-            name = progress.part_of(part.setting, method, synthetic=kind == "synthetic", division=int(kind == "noise"))
+            name = progress.part_of(part.setting, method, synthetic=kind == "synthetic", divided=kind == "noise")
             found[name] += math.prod(map(len, values(part.words))) // len(each)
     return dict(found)
 

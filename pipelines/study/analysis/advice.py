@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from analysis.choosing import CHOSEN
 from analysis.contrasts import Families, effects, families
 from analysis.decision import FREE_MINUS_WEIGHTS, Learner, contrast, number
-from analysis.hierarchy import alike, infer
+from analysis.hierarchy import Posterior, alike, infer
 from analysis.hypotheses import FEWEST
 from analysis.pooled import PRIMARY
 from analysis.table import BEST, BOOSTED, LENGTHS, Study
@@ -28,10 +28,12 @@ def written(study: Study) -> str:
 
 def _lines(study: Study) -> Iterator[str]:
     if ahead := _ahead(study, CHOSEN_LENGTH):
+        both = [_posterior(study, CHOSEN_LENGTH, of).interval[0] > 0 for of in ("weights", "free")]
+        plain = " do not take the most probable class of a model without weights." if all(both) else ""
         yield (
-            "**If each class counts the same**, do not take the most probable class of a model without weights. In a "
-            f"small network whose length validation rows chose, weights gain {_gain(study, CHOSEN_LENGTH, 'weights')} "
-            f"of balanced accuracy, and what is free {_gain(study, CHOSEN_LENGTH, 'free')} without a training; {ahead}."
+            f"**If each class counts the same**,{plain} In a small network whose length validation rows chose, weights "
+            f"gain {_gain(study, CHOSEN_LENGTH, 'weights')} of balanced accuracy, and what is free "
+            f"{_gain(study, CHOSEN_LENGTH, 'free')} without a training; {ahead}."
         )
     if ahead := _ahead(study, STOPPED):
         linear = _ahead(study, STOPPED_LINEAR)
@@ -54,9 +56,13 @@ def _lines(study: Study) -> Iterator[str]:
 
 
 def _gain(study: Study, learner: Learner, of: str, metric: str = PRIMARY) -> str:
-    found = _means(study, learner, of, metric)
-    posterior = infer(found.effects, found.variances)
+    posterior = _posterior(study, learner, of, metric)
     return number(posterior.mean, posterior.interval)
+
+
+def _posterior(study: Study, learner: Learner, of: str, metric: str = PRIMARY) -> Posterior:
+    found = _means(study, learner, of, metric)
+    return infer(found.effects, found.variances)
 
 
 def _ahead(study: Study, learner: Learner, metric: str = PRIMARY) -> str:

@@ -9,15 +9,21 @@ SYNTHETIC, BOOSTED, CNN = "synthetic", "boosting", "cnn"
 SETTINGS = {"linear": "linear networks", "large": "large networks", CNN: "MNIST's convolutional network"}
 
 
-def part_of(setting: str, method: str, *, synthetic: bool, division: int) -> str:
-    """Return what a training is called that has this method in this setting, as the table calls both."""
+def part_of(setting: str, method: str, *, synthetic: bool, divided: bool) -> str:
+    """Return which part of the design a training is of.
+
+    Parameters
+    ----------
+    setting, method : as the table calls them
+    divided : whether it is of the second division into folds
+    """
     if synthetic:
         return "`synthetic`"
     if method.startswith(BOOSTED):
         return "boosted trees"
     if setting != CENTRE:
         return SETTINGS.get(setting, "other optimizers and decays")
-    if division:
+    if divided:
         return "the second division into folds"
     return f"`{method}`" if method in OTHERS else "small networks"
 
@@ -41,6 +47,6 @@ def trained(study: Study) -> "Counter[str]":
     divided = (runs["division"] > 0) & ~synthetic
     each = zip(runs["setting"], runs["method"], synthetic, divided, strict=True)
     return Counter(
-        part_of(str(setting), str(method), synthetic=bool(is_synthetic), division=int(division))
-        for setting, method, is_synthetic, division in each
+        part_of(str(setting), str(method), synthetic=bool(is_synthetic), divided=bool(is_divided))
+        for setting, method, is_synthetic, is_divided in each
     )

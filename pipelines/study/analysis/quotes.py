@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from marked import WIDTH
+
 from analysis.hypotheses import NOT_SHOWN, SHOWN, Judged, verdict
 from analysis.page import Found
 
 BEGIN, END = "<!--study-->", "<!--/study-->"
-WIDTH = 120
 NO_METHOD = {
     SHOWN: "none of four trained methods has a mean gain of 0.01 over post-hoc adjustment",
     NOT_SHOWN: "it is not shown that no trained method has a mean gain of 0.01 over post-hoc adjustment",
