@@ -13,6 +13,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from analysis.pooled import LOG_LOSS, PRIMARY, leave_one_out, measure
 from analysis.table import FOLDS, LENGTHS, Cell, DataSet, Runs, Study
 from equipoise.core.schema import Booleans, Floats
 
+Key = TypeVar("Key")
 Contrast = tuple[tuple[Cell, float], ...]
 DRAWS = 300
 SPREAD = 1.0  # rows that are added to each class, spread evenly over predictions: 0 of 30 has an error, too
@@ -113,6 +115,12 @@ def effects(study: Study, contrast: Contrast, metric: str = PRIMARY) -> Effects:
         return Effects((), *(np.empty(0) for _ in range(4)))
     datasets, *numbers = zip(*found, strict=True)
     return Effects(datasets, *(np.array(values) for values in numbers))
+
+
+def shared(found: Mapping[Key, Effects]) -> dict[Key, Effects]:
+    """Return the effects on the data sets that all of them have."""
+    names = set.intersection(*({one.name for one in each.datasets} for each in found.values()))
+    return {key: each.where(lambda one: one.name in names) for key, each in found.items()}
 
 
 def _of_one(

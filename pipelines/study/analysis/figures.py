@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import regret
-from analysis.contrasts import Contrast, difference, effects, families
+from analysis.contrasts import Contrast, difference, effects, families, shared
 from analysis.hierarchy import Alike, Posterior, alike, infer
 from analysis.hypotheses import CAPACITIES, FEWEST, FREE, REGION, setting_name
 from analysis.table import LENGTHS, PRIMARY, Cell, Study
@@ -107,11 +107,10 @@ def _by_length(study: Study, setting: str) -> dict[tuple[str, str], list[Alike |
             contrasts[name, "level", epochs] = ((of, 1.0),)
             if of != base[epochs]:
                 contrasts[name, "gain", epochs] = difference(of, base[epochs])
-    each = {key: effects(study, contrast) for key, contrast in contrasts.items()}
-    whole = set.intersection(*({one.name for one in found.datasets} for found in each.values()))
+    each = shared({key: effects(study, contrast) for key, contrast in contrasts.items()})
     found: dict[tuple[str, str], list[Alike | Posterior]] = {}
     for (name, told, _), one in each.items():
-        means = families(one.where(lambda dataset: dataset.name in whole))
+        means = families(one)
         if len(means.names) < FEWEST:
             return {}
         made = alike(means.effects) if told == "level" else infer(means.effects, means.variances)

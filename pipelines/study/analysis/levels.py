@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from marked import table
 
 from analysis.choosing import CHOSEN
-from analysis.contrasts import Effects, difference, effects, families
+from analysis.contrasts import Effects, difference, effects, families, shared
 from analysis.decision import cell, signed
 from analysis.hypotheses import FEWEST, FREE
 from analysis.pooled import PRIMARY
@@ -21,8 +21,7 @@ def written(study: Study) -> str:
     found = {
         (side, epochs): effects(study, ((Cell(*of, epochs), 1.0),)) for side, of in SIDES.items() for epochs in lengths
     }
-    whole = set.intersection(*({one.name for one in each.datasets} for each in found.values()))
-    means = {key: families(each.where(lambda one: one.name in whole)) for key, each in found.items()}
+    means = {key: families(each) for key, each in shared(found).items()}
     count = len(next(iter(means.values())).names)
     if count < FEWEST:
         return ""

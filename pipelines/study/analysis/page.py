@@ -47,7 +47,7 @@ def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) ->
     parts = [f"{progress.told(study, planned(study))}."]
     if not is_complete(found):
         share = f"{1 - MOST_MISSING:.0%}"
-        parts.append(f"Numbers still move as runs come in; a claim has a verdict once {share} of its data sets are.")
+        parts.append(f"Numbers still move as runs come in; a claim has a verdict once {share} of its runs are.")
     parts += [advice.written(study), *decision_tables(study), READ_CELLS, levels.written(study)]
     parts += ["## Verdicts", PRIMARY_SETTING, verdicts(found, seventh)]
     parts += [words.everywhere(found["3"][2])]
