@@ -78,6 +78,7 @@ test-gpu:  ## Install TensorFlow's GPU libraries; run the tests that need a GPU,
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
+	@MYPYPATH=src:tests:pipelines:pipelines/study mypy --follow-imports=silent benchmarks
 
 params: setup  ## Write params.yaml from conf/, and the dependencies of the DVC stages
 	@PYTHONPATH=src python pipelines/compose.py

@@ -167,7 +167,7 @@ def _mover(of_each: Callable[[Integers, Integers], Ends]) -> Callable[[Integers,
         return tuple(
             share.mean(axis=1) + sign * np.sqrt(((share - end) ** 2).sum(axis=1)) / len(size)
             for sign, end in ((-1, low), (1, high))
-        )  # type: ignore[return-value]
+        )
 
     return ends
 

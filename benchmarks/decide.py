@@ -187,7 +187,7 @@ def data_set(counts: tuple[int, ...], metric: str, seed: int) -> DataSet:
             for rule, (function, options) in rules.items():
                 decide = function(known, **options)  # type: ignore[operator]
                 of_entry = scores.setdefault(Entry(name, rule), ([], [], []))
-                of_entry[0].append(judged[rule][metric])
+                of_entry[0].append(macro(known.labels, judged[rule], metric, classes))
                 of_entry[1].append(macro(rows.labels[test], decide(logits["test"]), metric, classes))
                 of_entry[2].append(macro(fresh.labels, decide(logits["fresh"]), metric, classes))
     return DataSet(

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ from equipoise.config.model import Config, validate
 from equipoise.core.paths import config_folder
 from equipoise.data.feed import feature_batches
 from equipoise.data.images.dataset import ImageFiles
-from equipoise.data.types import ClassCounts, Samples
+from equipoise.data.prepared import Prepared
+from equipoise.data.types import Samples
 from equipoise.methods.weighting import class_weights
 from equipoise.training import fit, graph
 from paired import in_turn, ratio, summary, table
@@ -46,14 +47,10 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Made(ClassCounts):
-    """Random samples, with what training asks of prepared ones."""
+class Made(Prepared):
+    """Random samples in memory, which training takes as prepared ones."""
 
-    shape: tuple[int, ...]
-    splits: Mapping[str, Samples]
-    several_labels: bool = False
-    texts: bool = False
-    ids: tuple[int, ...] = ()
+    splits: Mapping[str, Samples] = field(default_factory=dict)
 
     def split(self, name: str) -> Samples:
         """Return the samples of a split."""
@@ -87,34 +84,36 @@ def _cell(times: dict[str, list[float]], name: str) -> str:
     return str(ratio(times[name], times[first])) if name in times else "–"
 
 
-def _data(case: Case, folder: Path) -> Any:
+def _data(case: Case, folder: Path) -> Prepared:
     """Return random samples of ten classes in the form that training takes."""
     generator = np.random.default_rng(0)
 
-    def files(count: int) -> ImageFiles:
+    def files(count: int, shape: tuple[int, int, int]) -> ImageFiles:
         names = [f"{index % CLASSES}/{index}.png" for index in range(count)]
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
-            Image.fromarray(generator.integers(0, 255, case.shape[1:], dtype=np.uint8)).save(folder / name)
+            Image.fromarray(generator.integers(0, 255, shape, dtype=np.uint8)).save(folder / name)
         return ImageFiles(
             str(folder),
             np.array([name.encode() for name in names]),
-            case.shape[1:],
+            shape,
             ("PNG",),
             np.zeros(len(names), np.uint8),
-        )  # type: ignore[arg-type]
+        )
 
     def samples(count: int) -> Samples:
         return Samples(generator.random((count, *case.shape[1:]), np.float32), np.arange(count) % CLASSES)
 
     train = (
-        Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
+        Samples(files(case.shape[0], (case.shape[1], case.shape[2], case.shape[3])), np.arange(case.shape[0]) % CLASSES)
+        if case.from_files
+        else samples(case.shape[0])
     )
     splits, counts = {"train": train, "validation": samples(VALIDATION)}, np.bincount(train.labels)
-    return Made(tuple("0123456789"), counts, case.shape[1:], splits)
+    return Made(tuple("0123456789"), counts, folder, case.shape[1:], "", {}, splits=splits)
 
 
-def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:
+def _ways(case: Case, data: Prepared, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:
     """Return each way as a function that returns its seconds an epoch."""
     common = [
         f"model={case.model}",
@@ -148,19 +147,19 @@ class _Kept(fit.Supervisor):
         _Kept.last = self
 
 
-def _ours(config: Config, data: Any) -> Callable[[], float]:
+def _ours(config: Config, data: Prepared) -> Callable[[], float]:
     """Return a training by this project; its first epoch does not count."""
     model, weights = graph.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
 
     def seconds() -> float:
-        fit.Supervisor = _Kept  # type: ignore[misc]
+        fit.Supervisor = _Kept  # type: ignore[misc, assignment]
         fit.fit(model, config, data, weights, lambda *_: None)
         return statistics.mean(_Kept.last.seconds[1:])
 
     return seconds
 
 
-def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callable[[], float]:
+def _plain(config: Config, data: Prepared, class_weight: dict[int, float]) -> Callable[[], float]:
     """`model.fit` on arrays, or on the dataset that Keras makes of a folder."""
     model, train = graph.build(config, data), data.split("train")
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -174,7 +173,7 @@ def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callabl
     return _timed(lambda epochs: model.fit(**fed, epochs=epochs, verbose=0, class_weight=class_weight or None), config)
 
 
-def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) -> Callable[[], float]:
+def _by_hand(config: Config, data: Prepared, xla: Literal["epoch", "step"] | None) -> Callable[[], float]:
     """Return the least that training can be: tensors in memory, steps in one graph, or an epoch as one XLA program."""
     model, optimizer, size = graph.build(config, data), keras.optimizers.Adam(), config.trainer.batch_size
     train = data.split("train")
@@ -182,7 +181,7 @@ def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) ->
     optimizer.build(model.trainable_variables)
     last = len(labels) // size * size if xla == "epoch" else len(labels)  # XLA wants batches of one size
 
-    @tf.function(jit_compile=True if xla == "step" else None)
+    @tf.function(jit_compile=True if xla == "step" else None)  # type: ignore[untyped-decorator]
     def step(rows: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = model(tf.gather(features, rows), training=True)
@@ -191,7 +190,7 @@ def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) ->
             zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
         )
 
-    @tf.function(jit_compile=True if xla == "epoch" else None)
+    @tf.function(jit_compile=True if xla == "epoch" else None)  # type: ignore[untyped-decorator]
     def epoch(order: tf.Tensor) -> None:
         for start in tf.range(0, last, size):
             step(tf.slice(order, [start], [size]) if xla == "epoch" else order[start : start + size])

@@ -111,13 +111,15 @@ def _stump(features: Floats, labels: Labels, others: Floats) -> Labels:
     truth = labels[order]
     balanced = (1 - np.cumsum(truth, axis=0) / labels.sum() + np.cumsum(~truth, axis=0) / (~labels).sum()) / 2
     place, feature = np.unravel_index(np.argmax(balanced), balanced.shape)
-    return others[:, feature] > features[order[place, feature], feature]
+    above: Labels = others[:, feature] > features[order[place, feature], feature]
+    return above
 
 
 def _nearest(features: Floats, labels: Labels, others: Floats) -> Labels:
     """Predict the class of the nearest training row."""
     distances = ((others[:, np.newaxis] - features) ** 2).sum(axis=2)
-    return labels[distances.argmin(axis=1)]
+    nearest: Labels = labels[distances.argmin(axis=1)]
+    return nearest
 
 
 Learner = Callable[[Floats, Labels, Floats], Labels]

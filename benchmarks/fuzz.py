@@ -7,6 +7,7 @@ that come from the same place in the code are printed once, with a case that sho
 """
 
 import contextlib
+import functools
 import os
 import resource
 import signal
@@ -61,8 +62,8 @@ def main(cases: int, kinds: Sequence[str]) -> int:
         for kind in (kind for kind in KINDS if kind in kinds):
             numbers = range(files // 10 if KINDS[kind].slow else files)
             outcomes = _run(
-                lambda number, kind=kind: try_file(kind, number, Path(name)),
-                lambda number, kind=kind: f"{kind} {number}",
+                functools.partial(try_file, kind, folder=Path(name)),
+                f"{kind} {{}}".format,
                 numbers,
                 findings,
             )

@@ -29,7 +29,7 @@ from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.shards import RecordArrays, Records, shard_names
 from equipoise.data.types import Samples
 from equipoise.methods.implementations import Parts, PerSampleLoss, sample_weight
-from equipoise.methods.losses import cross_entropy
+from equipoise.methods.label_forms import cross_entropy
 
 IMAGES, ROWS, BATCH, SIDE, ROUNDS = 4000, 200_000, 128, 32, 3
 

@@ -119,7 +119,7 @@ def _asked(project: Path, server: Server, environment: Mapping[str, str], stored
     start = time.perf_counter()
     # What the first page of an experiment asks for (MLflow 3.17).
     experiments = session.get(f"{server.uri}/ajax-api/2.0/mlflow/experiments/search", params={"max_results": 25}).json()
-    body = {
+    body: dict[str, Any] = {
         "experiment_ids": [experiments["experiments"][0]["experiment_id"]],
         "run_view_type": "ACTIVE_ONLY",
         "max_results": 100,
@@ -211,7 +211,7 @@ def write_csv(file: Path, rows: int) -> None:
     generator, writer = np.random.default_rng(0), None
     for start in range(0, rows, BLOCK):
         count = min(BLOCK, rows - start)
-        block = {f"x{index}": generator.normal(size=count).round(4) for index in range(5)}
+        block: dict[str, Any] = {f"x{index}": generator.normal(size=count).round(4) for index in range(5)}
         block |= {"age": generator.integers(18, 90, count), "amount": generator.lognormal(3, 1, count).round(2)}
         block["city"] = np.array([f"city{index}" for index in range(12)])[generator.integers(0, 12, count)]
         block["class"] = np.where(generator.random(count) < 0.02, "fraud", "fine")

@@ -9,6 +9,7 @@ on one thread, so that other work on the machine matters little.
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,8 @@ from omegaconf import OmegaConf
 from equipoise.config.model import validate
 from equipoise.core.paths import config_folder
 from equipoise.methods.implementations import ClassWeightedLoss, PerSampleLoss
-from equipoise.methods.losses import LOSSES, cross_entropy
+from equipoise.methods.label_forms import cross_entropy
+from equipoise.methods.losses import LOSSES
 from equipoise.training.graph import build
 from equipoise.training.loss import loss_function
 
@@ -84,7 +86,7 @@ def _trainer(config: Any, loss: Any, batches: tf.data.Dataset) -> Any:
     return seconds
 
 
-def _median_ratio(theirs: Any, ours: Any) -> float:
+def _median_ratio(theirs: Callable[[], float], ours: Callable[[], float]) -> float:
     ratios = []
     for number in range(ROUNDS):
         first, second = (theirs, ours) if number % 2 else (ours, theirs)

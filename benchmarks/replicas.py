@@ -87,7 +87,8 @@ def train(file: str, config: Config) -> None:
         if batch == steps - 1:
             took.append((time.perf_counter() - begun[0]) / steps)
 
-    training.Supervisor.on_epoch_begin, training.Supervisor.on_train_batch_end = on_epoch_begin, on_train_batch_end
+    training.Supervisor.on_epoch_begin = on_epoch_begin  # type: ignore[assignment, method-assign]
+    training.Supervisor.on_train_batch_end = on_train_batch_end  # type: ignore[assignment, method-assign]
     training.fit(Compiled(config, data), config, data, weigh(config, data), lambda *_: None)
     Path(file).write_text(json.dumps(took[1:]))
 

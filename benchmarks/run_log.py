@@ -5,7 +5,6 @@ python benchmarks/run_log.py
 The run takes all steps of `src/train.py`; a stopwatch around the methods of the log counts their seconds.
 """
 
-import contextlib
 import subprocess
 import sys
 import tempfile
@@ -74,9 +73,9 @@ def _watched(log: type) -> dict[str, float]:
 
 
 def _train(output: Path) -> None:
-    from equipoise.core.paths import cache_folder, project_root
-    from equipoise.data.prepare import prepare
-    from equipoise.runs import run
+    from equipoise.core.paths import project_root
+    from equipoise.runs.run import run
+    from equipoise.runs.session import Session
     from equipoise.sweeps import planning
     from equipoise.tracking.store import open_store
 
@@ -86,8 +85,8 @@ def _train(output: Path) -> None:
     found = planning.plan([*data, *splits, "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"])
     assert found
     (config,) = found.jobs
-    prepared = prepare(config.dataset, cache_folder())
-    run.run(config, prepared, open_store(project_root()), output, None, contextlib.ExitStack())
+    with Session(open_store(project_root()), output) as session:
+        run(config, session)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The script only imports Keras and trains. The command also validates every epoch
 model and all figures to MLflow, draws five pictures and writes a page.
 """
 
+import functools
 import os
 import statistics
 import subprocess
@@ -53,7 +54,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
             taken[name].append(_timed(*commands[name]))
             return taken[name][-1].wall
 
-        times = in_turn({name: lambda name=name: run(name) for name in commands}, rounds)
+        times = in_turn({name: functools.partial(run, name) for name in commands}, rounds)
     lines = [[name, *_cells(found, taken[BARE])] for name, found in taken.items()]
     of_bare = ["of the script's", "of its processor time"]
     heading = ["", "until the tables", *of_bare, "whole", *of_bare]
