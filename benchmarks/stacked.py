@@ -11,7 +11,7 @@ from typing import Any
 
 from paired import copy_project, in_turn, ratio, seconds, summary, table
 
-ROUNDS = 3
+ROUNDS = 1  # of minutes, and what is compared differs by more than rounds do
 JOBS = 24
 GRID = ("-m", "weighting=none,balanced,inverse,power", "seed=range(6)", "sweep=new")
 # What is logged of epochs, and pictures, would be the same for both.

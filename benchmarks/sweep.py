@@ -15,7 +15,7 @@ from typing import Any
 
 from paired import copy_project, in_turn, medians, parts_table, ratio, seconds, summary, table, timings
 
-ROUNDS = 3
+ROUNDS = 2
 QUICK = ("dataset=digits_lt", "model=mlp", "trainer.epochs=20", "trainer.profile=true")
 GRID = ("-m", "weighting=none,balanced,inverse,power", "seed=range(6)", "sweep=new")
 JOBS, SAMPLE = 24, 3
