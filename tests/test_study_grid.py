@@ -1,5 +1,7 @@
 """The grid of the study, the table of its runs, and what of it is missing. The one training is a real one, repeated."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from clusters import slurm
 from equipoise.config.model import config_sha256
 from equipoise.core.errors import ConfigError
 
@@ -127,6 +130,12 @@ def test_parts_are_run_in_the_order_that_is_asked_for(programs: SimpleNamespace)
     assert len(found) == len(set(found))
     with pytest.raises(ConfigError, match="no part's name begins with 'centre/focus'; the first is centre/centre/"):
         programs.run._asked(known, "boosting,centre/focus")
+    with pytest.raises(ConfigError, match="there is no program snur"):
+        programs.run._program("snur --ntasks=1")
+    with pytest.raises(ConfigError, match="through=': No closing quotation"):
+        programs.run._program("'")
+    assert programs.run._program("env -i") == ("env", "-i")
+    assert programs.run._program("") == ()
 
 
 def test_log_loss_of_smote_is_corrected_from_the_prior_of_its_rows(programs: SimpleNamespace, tmp_path: Path) -> None:
@@ -165,8 +174,10 @@ def test_the_tracked_table_is_small(programs: SimpleNamespace) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_of_the_tracked_table_is_repeated_to_the_bit(programs: SimpleNamespace, tmp_path: Path) -> None:
-    """A random one of a small data set at the centre, of the methods that are trained together."""
+def test_a_run_of_the_tracked_table_is_repeated_to_the_bit(
+    programs: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A random one of a small data set at the centre, of methods that are trained together; by Slurm, if it is here."""
     if not programs.table.TABLE.exists():
         pytest.skip("no run is in the table yet")
     grid, found = programs.grid.read("study"), programs.table.read().to_pandas()
@@ -185,8 +196,13 @@ def test_a_run_of_the_tracked_table_is_repeated_to_the_bit(programs: SimpleNames
     every = zip(part.words, programs.parts.values(part.words), strict=True)
     words = tuple(next((one for one in each if one.endswith(ends)), word) for word, each in every)
     assert row["config"] in {config_sha256(job)[:16] for job in programs.parts.jobs(replace(part, words=words))}
-    study = programs.run.Study(grid, tmp_path / "again.parquet", float("inf"))
-    assert "9 of 9" in study.carry_out(replace(part, name="again", words=words))
+    again, srun = replace(part, name="again", words=words), ("srun", "--ntasks=1")
+    with slurm() if shutil.which("slurmctld") else contextlib.nullcontext({}) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        through = srun if environment else ()
+        study = programs.run.Study(grid, tmp_path / "again.parquet", float("inf"), through)
+        assert "9 of 9" in study.carry_out(again)
     again = programs.table.read(tmp_path / "again.parquet").to_pandas()
     again = again[again["config"] == row["config"]].set_index(["epochs", "rule"])
     before = programs.table.read().to_pandas()

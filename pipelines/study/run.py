@@ -1,15 +1,18 @@
 """Train what the table of the study lacks, part by part, and add it to the table:
 
 PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=boosting,centre/centre] [minutes=40] [workers=2]
+    [through='srun --ntasks=1']
 
 only: parts whose names begin with one of these, in the order of these; minutes: after which no part is begun any more;
-quick: those of make study-quick.
+workers: parts at a time; through: what starts each command elsewhere, such as Slurm's srun; quick: those of make
+study-quick.
 Each part is one command (or some, where the table has a share of its runs), which logs into a folder of its own below
 pipelines/study/under_way. That goes once its results are in the table. It may be interrupted at any time, and goes on.
 """
 
 import math
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -46,6 +49,7 @@ class Study:
     ----------
     file : the table
     until : monotonic seconds; no part is begun after them
+    through : a program and its options, which run the command that follows them, and end as it does
     running : the commands that are being carried out
     whole : the names of parts that the table has
     """
@@ -53,6 +57,7 @@ class Study:
     grid: Mapping[str, Any]
     file: Path
     until: float
+    through: tuple[str, ...] = ()
     plans: Plans = field(default_factory=Plans.read)
     running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
@@ -108,11 +113,13 @@ class Study:
         cache = root / "cache"  # one for all parts
         if not cache.is_symlink():
             cache.symlink_to(CACHE)
+        program = [sys.executable, "src/train.py", "--quiet", *words]
+        if self.through:  # a job of Ray begins in another folder, with another environment
+            program = [*self.through, "env", "-C", os.getcwd(), f"{ROOT}={root}", *program]
         with self.lock:
             if self.stopped:
                 return
             with open(root / "log.txt", "ab") as log:
-                program = [sys.executable, "src/train.py", "--quiet", *words]
                 process = subprocess.Popen(program, stdout=log, stderr=log, env={**os.environ, ROOT: str(root)})
             self.running.add(process)
         process.wait()
@@ -143,13 +150,30 @@ def _asked(known: Sequence[Part], only: str) -> list[Part]:
     return [*found.values()]
 
 
+def _program(through: str) -> tuple[str, ...]:
+    """Return the words of what starts commands elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such program.
+    """
+    try:
+        words = shlex.split(through)
+    except ValueError as error:
+        raise ConfigError(f"through={through}: {error}") from error
+    if words and shutil.which(words[0]) is None:
+        raise ConfigError(f"through={through}: there is no program {words[0]}")
+    return tuple(words)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the parts; return 1 if some of what was asked for is missing in the end."""
     quick, grid = "quick" in arguments, read("study")
-    typed = key_values.read([word for word in arguments if word != "quick"], ("only", "minutes", "workers"))
+    typed = key_values.read([word for word in arguments if word != "quick"], ("only", "minutes", "workers", "through"))
     workers = key_values.whole_number(typed, "workers") or os.cpu_count() or 1
     until = time.monotonic() + 60 * (key_values.number(typed, "minutes") or math.inf)
-    study = Study(grid, QUICK if quick else TABLE, until)
+    study = Study(grid, QUICK if quick else TABLE, until, _program(typed.get("through", "")))
     asked = _asked([*parts(grid, quick=quick)], typed.get("only", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ThreadPoolExecutor(workers) as pool:
