@@ -1,6 +1,7 @@
 """The study's analysis: values by hand, by SciPy and statsmodels, and what simulated truths must give."""
 
 import dataclasses
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -315,6 +316,35 @@ def test_levels_and_advice_are_those_of_the_families_with_all_lengths(
     assert told.count("neither is shown to be ahead") == 3, "both gain the same"
     lacking = parts.choosing.with_chosen(parts.table.study(rows[rows["epochs"] != 1000]))
     assert levels.written(lacking) == ""
+
+
+def _numbers(text: str) -> list[float]:
+    """Return the numbers with a point."""
+    return [float(number) for number in re.findall(r"[+-]?\d+\.\d+", text.replace("−", "-"))]
+
+
+def test_the_settings_that_data_sets_have_drawn_are_one_line_for_each_optimizer(
+    parts: SimpleNamespace, rows: pd.DataFrame
+) -> None:
+    """The same runs under other names: what is joined is the part of the whole that has drawn an optimizer."""
+    from analysis import decision, optimizers
+
+    names = sorted(rows["dataset"].unique())
+    drawn = dict(zip(names, ["small_sgd", "large_adamw", "linear_sgd_decay", "small_adamw"] * len(names), strict=False))
+    here = rows[(rows["setting"] == "centre") & rows["epochs"].isin([30, 300])]
+    told = optimizers.written(parts.table.study(here.assign(setting=here["dataset"].map(drawn))))
+    whole = parts.table.study(here)
+    lines = {tuple(line.split(" | ")[:2]): line for line in told.splitlines()}
+    for title, ends in (("SGD without momentum", ("sgd", "sgd_decay")), ("Adam without decay", ("adamw",))):
+        chosen = {one for name, one in whole.datasets.items() if drawn[name].endswith(ends)}
+        for length in (30, 300):
+            contrasts = [decision.contrast(decision.Learner("", length), of) for of in decision.SIDES]
+            each = [parts.contrasts.effects(whole, one).where(chosen.__contains__) for one in contrasts]
+            line = lines[f"| {title}", str(length)]
+            assert f"| {len(chosen)}, " in line
+            # The bootstrap draws other rows for a setting of another name.
+            np.testing.assert_allclose(_numbers(line), _numbers(" ".join(map(decision.cell, each))), atol=0.002)
+    assert optimizers.written(whole) == ""
 
 
 def test_trainings_are_counted_by_the_part_that_asks_for_them(parts: SimpleNamespace) -> None:

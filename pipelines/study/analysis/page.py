@@ -5,7 +5,7 @@ from pathlib import Path
 
 from marked import filled, rewrite, table
 
-from analysis import advice, decision, levels, progress, words
+from analysis import advice, decision, levels, optimizers, progress, words
 from analysis.hypotheses import MOST_MISSING, NOT_RUN, Hypothesis, Judged, planned, verdict
 from analysis.pooled import PRIMARY
 from analysis.table import Study
@@ -49,6 +49,7 @@ def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) ->
         share = f"{1 - MOST_MISSING:.0%}"
         parts.append(f"Numbers still move as runs come in; a claim has a verdict once {share} of its runs are.")
     parts += [advice.written(study), *decision_tables(study), READ_CELLS, levels.written(study)]
+    parts += [optimizers.written(study)]
     parts += ["## Verdicts", PRIMARY_SETTING, verdicts(found, seventh)]
     parts += [words.everywhere(found["3"][2])]
     parts += [f"![{PICTURES[name]}](study/{name})\n\n{PICTURES[name]}." for name in pictures]
