@@ -318,6 +318,9 @@ def test_levels_and_advice_are_those_of_the_families_with_all_lengths(
     assert levels.written(lacking) == ""
 
 
+USUAL = ("linear", "centre", "large")  # settings of AdamW with decay
+
+
 def _numbers(text: str) -> list[float]:
     """Return the numbers with a point."""
     return [float(number) for number in re.findall(r"[+-]?\d+\.\d+", text.replace("−", "-"))]
@@ -335,6 +338,7 @@ def test_the_settings_that_data_sets_have_drawn_are_one_line_for_each_optimizer(
     told = optimizers.written(parts.table.study(here.assign(setting=here["dataset"].map(drawn))))
     whole = parts.table.study(here)
     lines = {tuple(line.split(" | ")[:2]): line for line in told.splitlines()}
+    assert not any("AdamW" in title for title, *_ in lines), "no run has the usual setting"
     for title, ends in (("SGD without momentum", ("sgd", "sgd_decay")), ("Adam without decay", ("adamw",))):
         chosen = {one for name, one in whole.datasets.items() if drawn[name].endswith(ends)}
         for length in (30, 300):
@@ -345,6 +349,12 @@ def test_the_settings_that_data_sets_have_drawn_are_one_line_for_each_optimizer(
             # The bootstrap draws other rows for a setting of another name.
             np.testing.assert_allclose(_numbers(line), _numbers(" ".join(map(decision.cell, each))), atol=0.002)
     assert optimizers.written(whole) == ""
+    both = pd.concat([here.assign(setting=here["dataset"].map(drawn)), *(here.assign(setting=each) for each in USUAL)])
+    pairs = [line.split(" | ") for line in optimizers.written(parts.table.study(both)).splitlines()[4:]]
+    assert [line[0] for line in pairs][1::2] == ["| AdamW with decay on these"] * 4
+    for one, other in zip(pairs[::2], pairs[1::2], strict=True):
+        assert one[-1] == other[-1]
+        np.testing.assert_allclose(_numbers(" ".join(one)), _numbers(" ".join(other)), atol=0.002)
 
 
 def test_trainings_are_counted_by_the_part_that_asks_for_them(parts: SimpleNamespace) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from marked import filled, rewrite
 
-from analysis import details, levels, progress, words
+from analysis import details, levels, optimizers, progress, words
 from analysis.hypotheses import planned
 from analysis.page import COMMAND, PICTURES, PRIMARY_SETTING, Found, is_complete, verdicts
 from analysis.table import Study
@@ -19,6 +19,7 @@ def write(page: Path, study: Study, found: Found, seventh: str, pictures: Sequen
     parts += [] if is_complete(found) else [DRAFT]
     parts += ["### Verdicts", PRIMARY_SETTING, verdicts(found, seventh), words.everywhere(found["3"][2])]
     parts += ["### Length of training", levels.written(study)]
+    parts += ["### Optimizers", optimizers.written(study)]
     parts += ["### Each method", details.methods(study), "### What validation rows choose", details.chosen(study)]
     parts += ["### Figures"]
     parts += [f"![{PICTURES[name]}](../study/{name})" for name in pictures]
