@@ -364,6 +364,7 @@ def test_trainings_are_counted_by_the_part_that_asks_for_them(parts: SimpleNames
     assert sum(asked.values()) == 15_115
     assert asked["`synthetic`"] == 2 * 4 * 3 * 3 * 20 * 2
     there = progress.trained(parts.table.read(STUDY / "results.parquet"))
+    assert there.total() == pd.read_parquet(STUDY / "results.parquet")["config"].nunique()
     assert set(there) <= set(asked)
     assert all(count <= asked[name] for name, count in there.items())
 
