@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -27,7 +26,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from equipoise.config.model import validate
-from equipoise.core.paths import config_folder
+from equipoise.core.paths import cache_folder, config_folder
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import ClassWeightedLoss, PerSampleLoss
 from equipoise.methods.label_forms import cross_entropy
 from equipoise.methods.losses import LOSSES
@@ -40,12 +41,6 @@ NEEDS = {
     "cost_matrix": ["cost={4:{9:5}}"],
     "predicted_class": ["loss.weights={0:1,1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:2}"],
 }
-DATA: Any = SimpleNamespace(
-    classes=tuple("0123456789"),
-    shape=(28, 28, 1),
-    counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3]),
-    several_labels=False,
-)
 
 
 def main() -> None:
@@ -54,14 +49,15 @@ def main() -> None:
     features = generator.random((BATCH * STEPS, 28, 28, 1)).astype(np.float32)
     labels = generator.integers(10, size=BATCH * STEPS)
     batches = tf.data.Dataset.from_tensor_slices((features, labels)).batch(BATCH).cache().prefetch(2)
+    data = prepare(_config("model=cnn").dataset, cache_folder())  # of this shape, too
     plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for name, record in LOSSES.items():
         # The same function as custom; another kind of labels.
         if name in ("class_weight", "sample_weight") or record.yes_or_no:
             continue
         config = _config("model=cnn", f"loss={name}", *NEEDS.get(name, []))
-        function = loss_function(config, DATA)
-        theirs, ours = (_trainer(config, loss, batches) for loss in (plain, PerSampleLoss(function, name)))
+        function = loss_function(config, data)
+        theirs, ours = (_trainer(config, data, loss, batches) for loss in (plain, PerSampleLoss(function, name)))
         print(f"{name:18} {_median_ratio(theirs, ours):.3f} times Keras's cross-entropy", flush=True)
     for classes in (10, 10_000):
         print(f"look-up among {classes:6} classes: {_lookup(classes):.0f} microseconds a batch of {BATCH}", flush=True)
@@ -72,9 +68,9 @@ def _config(*overrides: str) -> Any:
         return validate(OmegaConf.to_container(compose("config", list(overrides)), resolve=True))  # type: ignore[arg-type]
 
 
-def _trainer(config: Any, loss: Any, batches: tf.data.Dataset) -> Any:
+def _trainer(config: Any, data: Prepared, loss: Any, batches: tf.data.Dataset) -> Any:
     """Return a function that trains once and returns processor seconds a step."""
-    model = build(config, DATA)
+    model = build(config, data)
     model.compile("adam", loss, steps_per_execution=STEPS)
 
     def seconds() -> float:
