@@ -77,7 +77,7 @@ test-gpu:  ## Install TensorFlow's GPU libraries; run the tests that need a GPU,
 	@python -m pytest --device=gpu $(addprefix tests/training/test_,graph.py precision.py resident.py fit.py second_stage.py divergence.py training_audit.py) $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && mypy docs && PYTHONPATH=src lint-imports
 	@MYPYPATH=src:tests:pipelines:pipelines/study mypy --follow-imports=silent benchmarks
 
 params: setup  ## Write params.yaml from conf/, and the dependencies of the DVC stages

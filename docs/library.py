@@ -187,14 +187,15 @@ def _items(body: str) -> Iterator[str]:
 
 def _bullet(name: str, text: str) -> str:
     shown = ", ".join(f"`{part}`" for part in re.split(r", (?![^(]*\))", name))
-    return textwrap.fill(_linked(f"{shown}: {text}"), WIDTH, initial_indent="- ", subsequent_indent="  ", **KEPT)
+    return _filled(f"{shown}: {text}", "- ", "  ")
 
 
-KEPT = {"break_on_hyphens": False, "break_long_words": False}
-
-
-def _filled(text: str) -> str:
-    return textwrap.fill(_linked(" ".join(text.split())), WIDTH, **KEPT)
+def _filled(text: str, first: str = "", later: str = "") -> str:
+    """Return the text in lines of the page's width, the first and the later ones behind their indents."""
+    wrapper = textwrap.TextWrapper(
+        WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False, break_long_words=False
+    )
+    return wrapper.fill(_linked(" ".join(text.split())))
 
 
 def _linked(text: str) -> str:

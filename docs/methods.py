@@ -290,8 +290,9 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
     tree = _tree(chapter.module)
     functions = _functions(tree)
     for node in tree.body:  # some stand in a module of their own
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("equipoise.methods."):
-            functions |= _functions(_tree(f"{node.module.removeprefix('equipoise.').replace('.', '/')}.py"))
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if module.startswith("equipoise.methods."):
+            functions |= _functions(_tree(f"{module.removeprefix('equipoise.').replace('.', '/')}.py"))
     (registry,) = (
         node.value
         for node in tree.body
