@@ -409,6 +409,30 @@ def test_variances_of_division_and_seed_are_those_of_a_crossed_mixed_model(parts
         assert found[name] * 1e4 == pytest.approx(value, rel=0.02), name
 
 
+def test_standard_errors_of_a_mixed_model_are_those_of_a_fit_whose_variances_are_away_from_zero(
+    parts: SimpleNamespace,
+) -> None:
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    generator = np.random.default_rng(6)
+    index = [axis.ravel() for axis in np.indices((20, 4, 6))]
+    table = pd.DataFrame(dict(zip(("family", "dataset", "log_steps"), index, strict=True)))
+    table["dataset"] += 4 * table["family"]
+    table["log_steps"] = table["log_steps"] / 3 - 1
+    levels, slopes = generator.normal(0, 1, (2, 20))
+    table["gain"] = levels[table["family"]] + slopes[table["family"]] * table["log_steps"]
+    table["gain"] += generator.normal(0, 1, 80)[table["dataset"]] + generator.normal(0, 1, len(table))
+    shared = {"dataset": "0 + C(dataset)"}
+    model = MixedLM.from_formula("gain ~ log_steps", table, groups="family", re_formula="~log_steps", vc_formula=shared)
+    fitted = model.fit(reml=True)
+    variances = np.asarray(fitted.cov_re), {"dataset": fitted.vcomp[0]}, fitted.scale
+    found = parts.dependence.standard_errors(model.exog, table, *variances)
+    np.testing.assert_allclose(found, fitted.bse_fe, rtol=1e-3)
+    at_the_edge = np.zeros((2, 2)), {"dataset": 0.0}, 1.0
+    bare = parts.dependence.standard_errors(model.exog, table, *at_the_edge)
+    np.testing.assert_allclose(bare[1], 1 / np.linalg.norm(table["log_steps"] - table["log_steps"].mean()))
+
+
 def test_wilcoxon_s_list_is_scipy_s_with_holm_s_steps(parts: SimpleNamespace) -> None:
     from statsmodels.stats.multitest import multipletests
 

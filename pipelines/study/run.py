@@ -176,6 +176,7 @@ def main(arguments: Sequence[str]) -> int:
     study = Study(grid, QUICK if quick else TABLE, until, _program(typed.get("through", "")))
     asked = _asked([*parts(grid, quick=quick)], typed.get("only", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(f"{len(asked)} parts; a new checkout plans each before it trains, which takes minutes in all", flush=True)
     with ThreadPoolExecutor(workers) as pool:
         try:
             for told in pool.map(study.carry_out, asked):

@@ -16,6 +16,8 @@ TRAINED_IMAGES = 0.8  # of the rows that are not test rows, which alone are coun
 DENSE = ("table", "image")  # kinds of data; series and texts have networks of other kinds, and so has the setting cnn
 CNN = "cnn"
 FEWEST = 8  # families for a fit
+# Columns whose equal values share a random part, to what the page calls it.
+SHARED = {"dataset": "data set", "family_capacity": "family × capacity", "run": "run"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,8 @@ def fit(study: Study, method: str) -> Fit | None:
     parts = [name for name in ("decay", "optimizer", "several") if rows[name].nunique() > 1]
     time = "log_steps * C(capacity, Treatment('small'))" if rows["capacity"].nunique() > 1 else "log_steps"
     formula = " + ".join([f"gain ~ {time}", *parts, "log_rarest", "log_ratio"])
-    parted = {"family × capacity": "0 + C(family_capacity)", "data set": "0 + C(dataset)", "run": "0 + C(run)"}
-    if rows["capacity"].nunique() < 2:
-        del parted["family × capacity"]
+    shared = [column for column in SHARED if column != "family_capacity" or rows["capacity"].nunique() > 1]
+    parted = {column: f"0 + C({column})" for column in shared}
     rows["gain"] *= 100  # the optimizer's steps suit values about 1
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -99,16 +100,43 @@ def fit(study: Study, method: str) -> Fit | None:
         if any("boundary" in str(one.message) for one in said)
         else ""
     )
+    by_column = dict(zip(model.exog_vc.names, map(float, result.vcomp), strict=True))
+    errors = standard_errors(model.exog, rows, np.asarray(result.cov_re), by_column, float(result.scale))
     fixed = {
-        _plain(str(name)): (float(result.fe_params[name]) / 100, float(result.bse_fe[name]) / 100)
-        for name in result.fe_params.index
+        _plain(str(name)): (float(estimate) / 100, float(error) / 100)
+        for (name, estimate), error in zip(result.fe_params.items(), errors, strict=True)
     }
-    if not np.isfinite([error for _, error in fixed.values()]).all():
-        note = "has no standard errors of all terms, since its Hessian is not positive definite"
     random = {"family": result.cov_re.iloc[0, 0], "family's slope": result.cov_re.iloc[1, 1]}
-    random |= dict(zip(model.exog_vc.names, result.vcomp, strict=True)) | {"residual": result.scale}
+    random |= {SHARED[column]: value for column, value in by_column.items()} | {"residual": result.scale}
     variances = {name: float(value) / 1e4 for name, value in random.items()}
     return Fit(method, fixed, variances, len(rows), rows["family"].nunique(), note)
+
+
+def standard_errors(
+    exog: Floats, rows: pd.DataFrame, family: Floats, parts: Mapping[str, float], residual: float
+) -> Floats:
+    """Return the errors of the fixed effects, float64 (terms,), at the estimated variances.
+
+    They are the roots of the diagonal of (X' V⁻¹ X)⁻¹ (Laird & Ware 1982), which no Hessian of the variances enters:
+    where one of them is nearly 0, that need not be positive definite.
+
+    Parameters
+    ----------
+    exog : float64 (rows, terms), X
+    family : float64 (2, 2), the covariance of a family's intercept and slope
+    parts : column of `rows` whose equal values share a random part, to its variance
+    residual : variance
+    """
+    precision = np.zeros((exog.shape[1],) * 2)
+    for places in rows.groupby("family").indices.values():
+        of_one = rows.iloc[places]
+        slopes = np.column_stack([np.ones(len(places)), of_one["log_steps"]])
+        covariance = residual * np.eye(len(places)) + slopes @ family @ slopes.T
+        for column, variance in parts.items():
+            named = of_one[column].to_numpy()
+            covariance += variance * (named[:, np.newaxis] == named)
+        precision += exog[places].T @ np.linalg.solve(covariance, exog[places])
+    return np.asarray(np.sqrt(np.diag(np.linalg.inv(precision))), dtype=np.float64)
 
 
 def _plain(name: str) -> str:

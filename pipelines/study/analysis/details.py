@@ -180,10 +180,7 @@ def dependence(study: Study) -> str:
         found = fit(study, method)
         if found is None:
             continue
-        fixed = [
-            [name, decision.signed(value, 4), f"{error:.4f}" if np.isfinite(error) else words.EMPTY]
-            for name, (value, error) in found.fixed.items()
-        ]
+        fixed = [[name, decision.signed(value, 4), f"{error:.4f}"] for name, (value, error) in found.fixed.items()]
         random = [[name, f"{value:.6f}", f"{value**0.5:.4f}"] for name, value in found.variances.items()]
         note = f" The fit {found.note}." if found.note else ""
         parts += [
