@@ -445,7 +445,7 @@ def test_wilcoxon_s_list_is_scipy_s_with_holm_s_steps(parts: SimpleNamespace) ->
 
 
 def test_pages_that_quote_the_study_are_rewritten_in_place(parts: SimpleNamespace) -> None:
-    for name in ("README.md", "docs/questions.md"):
+    for name in ("README.md", "docs/questions.md", "docs/paper/paper.md"):
         text = (REPOSITORY / name).read_text()
         once = parts.quotes.replaced(text, "29 families, " + "a long sentence about them " * 5 + "ends.")
         assert parts.quotes.replaced(once, "another.") == parts.quotes.replaced(text, "another.")

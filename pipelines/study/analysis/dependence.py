@@ -72,8 +72,8 @@ def _row(facts: DataSet, cell: Cell, seed: int, gain: float) -> dict[str, object
     return {
         "gain": gain, "family": facts.family, "dataset": facts.name, "family_capacity": f"{facts.family} {capacity}",
         "run": f"{facts.name} {cell.setting} {seed}", "log_steps": np.log10(steps) - 4, "capacity": capacity,
-        "decay": decay, "optimizer": sgd, "log_rarest": np.log10(facts.rarest) - 2,
-        "log_ratio": np.log10(facts.ratio) - 1, "several": float(facts.classes > 2),
+        "decay": decay, "sgd": sgd, "log_rarest": np.log10(facts.rarest) - 2,
+        "log_ratio": np.log10(facts.ratio) - 1, "several_classes": float(facts.classes > 2),
     }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def fit(study: Study, method: str) -> Fit | None:
     rows = gains(study, method)
     if rows.empty or rows["family"].nunique() < FEWEST or rows["log_steps"].nunique() < 2:
         return None
-    parts = [name for name in ("decay", "optimizer", "several") if rows[name].nunique() > 1]
+    parts = [name for name in ("decay", "sgd", "several_classes") if rows[name].nunique() > 1]
     time = "log_steps * C(capacity, Treatment('small'))" if rows["capacity"].nunique() > 1 else "log_steps"
     formula = " + ".join([f"gain ~ {time}", *parts, "log_rarest", "log_ratio"])
     shared = [column for column in SHARED if column != "family_capacity" or rows["capacity"].nunique() > 1]

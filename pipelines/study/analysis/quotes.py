@@ -27,7 +27,7 @@ def write(docs: Path, found: Found) -> None:
 
 
 def passages(docs: Path, found: Found) -> Mapping[Path, str]:
-    """Return what each page says; each begins within a sentence, after `Over`."""
+    """Return what each page says; each begins within a sentence, after `Over` or `In`."""
     _, first, _ = found["1"]
     _, (free,), _ = found["3"]
     gains = {one.claim.title.rpartition(", ")[2]: one for one in found["2"][2]}
@@ -41,6 +41,8 @@ def passages(docs: Path, found: Found) -> Mapping[Path, str]:
     )
     return {
         docs.parent / "README.md": readme,
+        docs / "paper" / "paper.md": f"small networks, weights gain {gained}. The free shift minus weights is "
+        f"{_both(free)}, after 300 epochs; {no_method}.",
         docs / "questions.md": f"{families}, in small networks after 300 epochs, {no_method}; that minus `balanced` is "
         f"{_both(free)} ([study](study.md)).",
     }
