@@ -69,8 +69,10 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
             case "table_open":
                 yield "\n#table(columns: " + _columns(tokens, token) + ", stroke: none, inset: (x: 4pt, y: 3pt), "
                 yield "table.hline(stroke: 0.8pt),\n"
+            case "thead_open":  # repeated on the next page
+                yield "table.header("
             case "thead_close":
-                yield "table.hline(stroke: 0.4pt),\n"
+                yield "table.hline(stroke: 0.4pt)),\n"
             case "th_open" | "td_open":
                 yield "["
             case "th_close" | "td_close":
