@@ -37,7 +37,7 @@ def passages(docs: Path, found: Found) -> Mapping[Path, str]:
     no_method = NO_METHOD.get(verdict(claims), NO_METHOD[NOT_SHOWN])
     readme = (
         f"[{len(free.means.names)} families](docs/study.md) and small networks, `balanced` gains {gained}; adjusting "
-        f"afterwards {_told(free)} more."
+        f"afterwards minus `balanced` is {_both(free)}."
     )
     return {
         docs.parent / "README.md": readme,
