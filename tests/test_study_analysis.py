@@ -367,6 +367,7 @@ def test_trainings_are_counted_by_the_part_that_asks_for_them(parts: SimpleNames
     assert there.total() == pd.read_parquet(STUDY / "results.parquet")["config"].nunique()
     assert set(there) <= set(asked)
     assert all(count <= asked[name] for name, count in there.items())
+    assert there == asked, "the table is whole"
 
 
 def test_log_loss_is_of_test_rows_with_the_prior_that_is_judged(parts: SimpleNamespace, rows: pd.DataFrame) -> None:

@@ -222,7 +222,7 @@ def data(study: Study) -> str:
     if not lines:
         return ""
     lost = study.table[study.table["diverged"].astype(bool)]
-    diverged = words.counted(len(lost[TRAINING].drop_duplicates()), "training has", "trainings have")
+    diverged = words.counted(lost[TRAINING].nunique(), "training has", "trainings have")
     note = "Rows of images are those of one fold's training and validation rows."
     return f"{table(heading, lines)}\n\n{note} {diverged} diverged, and count as the most frequent class."
 

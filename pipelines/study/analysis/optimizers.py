@@ -7,11 +7,10 @@ from marked import table
 
 from analysis.contrasts import Effects, effects, families
 from analysis.decision import SIDES, Learner, cell, contrast
-from analysis.hypotheses import FEWEST
+from analysis.hypotheses import CAPACITIES, FEWEST, setting_name
 from analysis.table import LENGTHS, Study
 from analysis.table import PRIMARY as MIDDLE
 
-CAPACITIES = {"linear": "linear", "small": "centre", "large": "large"}  # and its setting of AdamW with decay
 OPTIMIZERS = {"SGD without momentum": ("sgd", "sgd_decay"), "Adam without decay": ("adamw",)}  # settings' names end so
 
 
@@ -43,9 +42,9 @@ def _joined(study: Study, ends: tuple[str, ...], learner: Learner, of: str, of_a
     of_adamw : in place of the setting, that of the same capacity under AdamW with decay
     """
     found = []
-    for capacity, usual in CAPACITIES.items():
+    for usual in CAPACITIES:
         for end in ends:
-            here = effects(study, contrast(replace(learner, setting=f"{capacity}_{end}"), of))
+            here = effects(study, contrast(replace(learner, setting=f"{setting_name(usual)}_{end}"), of))
             if of_adamw:
                 drawn = {one.name for one in here.datasets}
                 here = effects(study, contrast(replace(learner, setting=usual), of))

@@ -3,10 +3,9 @@
 from collections import Counter
 
 from analysis.hypotheses import OTHERS
-from analysis.table import BEST, CENTRE, TRAINING, Study
+from analysis.table import CENTRE, TRAINING, Study
 
 SYNTHETIC, BOOSTED, CNN = "synthetic", "boosting", "cnn"
-OF_LENGTHS = ("ldam_drw",)  # trained for each length apart
 SETTINGS = {"linear": "linear networks", "large": "large networks", CNN: "MNIST's convolutional network"}
 
 
@@ -43,9 +42,7 @@ def told(study: Study, planned: tuple[int, int]) -> str:
 
 def trained(study: Study) -> "Counter[str]":
     """Return how many trainings of each part are in the table."""
-    runs = study.table[(study.table["rule"] == "argmax") & (study.table["epochs"] != BEST)]
-    of_lengths = runs["method"].isin(OF_LENGTHS)
-    runs = runs.assign(epochs=runs["epochs"].where(of_lengths, BEST)).drop_duplicates([*TRAINING, "epochs"])
+    runs = study.table.drop_duplicates(TRAINING)
     synthetic = runs["family"] == SYNTHETIC
     divided = (runs["division"] > 0) & ~synthetic
     each = zip(runs["setting"], runs["method"], synthetic, divided, strict=True)

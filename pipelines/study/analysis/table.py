@@ -17,15 +17,14 @@ CENTRE = "centre"
 PILOT = "pilot"  # a family
 DECIDED = ("none", "boosting")  # by every rule
 RULES = ("post_hoc", "post_hoc_validated", "tuned", "temperature_tuned")  # that train nothing
-TRAINING = ["dataset", "method", "setting", "division", "fold", "seed"]
-KEY = [*TRAINING, "epochs", "rule"]
+TRAINING = "config"  # the column whose values tell trainings apart
+KEY = ["dataset", "method", "setting", "division", "fold", "seed", "epochs", "rule"]
 KINDS = ("table", "image", "series", "text", "synthetic")
 # Hyphens and the like differ between packages, so a name is asked for what it begins with.
 STARTS = {"synthetic": ("synthetic",), "image": ("digits", "mnist"), "text": ("spam", "mails")} | {
     "series": ("japanese", "osu", "covid")
 }
-COLUMNS = ["dataset", "family", "method", "setting", "division", "fold", "seed", "epochs", "rule", "confusion"]
-COLUMNS += ["validation", "log_loss", "train_loss", "diverged"]
+COLUMNS = [TRAINING, "family", *KEY, "confusion", "validation", "log_loss", "train_loss", "diverged"]
 
 
 @dataclass(frozen=True)
