@@ -138,6 +138,29 @@ def test_parts_are_run_in_the_order_that_is_asked_for(programs: SimpleNamespace)
     assert programs.run._program("") == ()
 
 
+def test_parts_without_their_data_are_told_and_the_others_are_run(
+    programs: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine without npm has no texts."""
+    known = [*programs.parts.parts(programs.grid.read("study"))]
+    files = {file for part in known for file in part.files}
+    assert len(files) == 50 + 6 * 5 + 3 + 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / programs.parts.DATA).mkdir(parents=True)
+    for file in files:
+        Path(file).touch()
+    assert programs.run._with_data(known) == known
+    assert capsys.readouterr().out == ""
+    mails = f"{programs.parts.DATA}/mails.csv"
+    Path(mails).unlink()
+    assert programs.run._with_data(known) == [part for part in known if not part.name.startswith("texts")]
+    texts = sum(part.name.startswith("texts") for part in known)
+    assert capsys.readouterr().out == f"{texts} parts are left out, whose data are not there: {mails}\n"
+    for file in files - {mails}:
+        Path(file).unlink()
+    assert {part.name.partition("/")[0] for part in programs.run._with_data(known)} == {"synthetic"}
+
+
 def test_log_loss_of_smote_is_corrected_from_the_prior_of_its_rows(programs: SimpleNamespace, tmp_path: Path) -> None:
     _write(tmp_path / "some.parquet")
     words = ["dataset=csv", "dataset.target=target", f"dataset.path={tmp_path / 'some.parquet'}", "model=linear"]

@@ -4,6 +4,7 @@ PYTHONPATH=src:pipelines python pipelines/study/export.py
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +13,23 @@ from parts import DIGITS, jobs, parts
 from table import read as read_table
 
 from equipoise.config.model import config_sha256, flat
+from equipoise.core import key_values
+from equipoise.core.errors import ConfigError
 
 HERE = Path(__file__).parent
 OF_RUN = ["config", "dataset", "family", "method", "setting", "division", "fold", "seed", "diverged", "machine"]
 
 
-def main() -> int:
-    """Write it; return the exit code."""
+def main(arguments: Sequence[str]) -> None:
+    """Write it.
+
+    Raises
+    ------
+    ConfigError
+        If something is typed, or the data of a part are not there.
+    """
+    if arguments:
+        raise ConfigError(f"{arguments[0]}: export.py takes nothing")
     table = read_table().to_pandas()
     of_runs = table.drop_duplicates("config")[OF_RUN].set_index("config")
     logits = table[table["rule"] == "argmax"].pivot_table("logits", "config", "epochs", aggfunc="first")
@@ -34,8 +45,7 @@ def main() -> int:
     planned = pd.DataFrame.from_dict(options, orient="index")
     planned.index.name = "config"
     of_runs.join(digests).join(planned).sort_index().to_parquet(HERE / "runs.parquet", compression="zstd")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, main))

@@ -60,6 +60,12 @@ class Part:
         """Return the name of the folder that its runs are logged below."""
         return self.name.replace("/", "-")
 
+    @property
+    def files(self) -> list[str]:
+        """Return the files of its data sets; `synthetic` has none."""
+        typed = dict(word.partition("=")[::2] for word in self.words).get("dataset.path", "")
+        return typed.split(",") if typed else []
+
 
 def parts(grid: Mapping[str, Any], *, quick: bool = False) -> Iterator[Part]:
     """Yield the parts in the order in which they are run; `quick`: those of `make study-quick`."""

@@ -33,7 +33,7 @@ from table import read as read_table
 
 from equipoise.config.model import Config, config_sha256
 from equipoise.core import key_values
-from equipoise.core.errors import ConfigError
+from equipoise.core.errors import ConfigError, listing
 from equipoise.core.paths import ROOT
 
 HERE = Path(__file__).parent
@@ -150,6 +150,15 @@ def _asked(known: Sequence[Part], only: str) -> list[Part]:
     return [*found.values()]
 
 
+def _with_data(asked: Sequence[Part]) -> list[Part]:
+    """Return the parts whose data are there, and print how many are left out: a machine without npm has no texts."""
+    absent = sorted({file for part in asked for file in part.files if not Path(file).exists()})
+    some = [part for part in asked if not set(absent) & set(part.files)]
+    if absent:
+        print(f"{len(asked) - len(some)} parts are left out, whose data are not there: {listing(absent)}", flush=True)
+    return some
+
+
 def _program(through: str) -> tuple[str, ...]:
     """Return the words of what starts commands elsewhere.
 
@@ -176,10 +185,11 @@ def main(arguments: Sequence[str]) -> int:
     study = Study(grid, QUICK if quick else TABLE, until, _program(typed.get("through", "")))
     asked = _asked([*parts(grid, quick=quick)], typed.get("only", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"{len(asked)} parts; a new checkout plans each before it trains, which takes minutes in all", flush=True)
+    some = _with_data(asked)
+    print(f"{len(some)} parts; a new checkout plans each before it trains, which takes minutes in all", flush=True)
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for told in pool.map(study.carry_out, asked):
+            for told in pool.map(study.carry_out, some):
                 if told:
                     print(told, flush=True)
         except BaseException:
