@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from grid import read
-from parts import DIGITS, jobs, parts
+from parts import DIGITS, by_data, jobs, parts
 from table import read as read_table
 
 from equipoise.config.model import config_sha256, flat
@@ -35,8 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     logits = table[table["rule"] == "argmax"].pivot_table("logits", "config", "epochs", aggfunc="first")
     digests = logits.rename(columns=lambda epochs: f"logits_{epochs}")
     options = {}
-    # The parts of one data set follow one another, so that what its jobs divide is divided once.
-    for part in sorted(parts(read("study")), key=lambda part: part.name.rpartition("/")[2]):
+    for part in by_data(parts(read("study"))):
         for job in jobs(part):
             digest = config_sha256(job)
             if digest[:DIGITS] in of_runs.index:

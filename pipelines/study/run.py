@@ -27,7 +27,7 @@ from typing import Any
 
 from grid import read
 from harvest import Harvest
-from parts import DIGITS, Part, Plans, jobs, of_jobs, parts
+from parts import DIGITS, Part, Plans, by_data, jobs, of_jobs, parts
 from table import QUICK, TABLE, change, configs, with_rows
 from table import read as read_table
 
@@ -186,7 +186,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = _asked([*parts(grid, quick=quick)], typed.get("only", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     some = _with_data(asked)
-    print(f"{len(some)} parts; a new checkout plans each before it trains, which takes minutes in all", flush=True)
+    print(f"{len(some)} parts are planned, which takes some minutes in a new checkout", flush=True)
+    for part in by_data(some):
+        study.plans.digests(part)
     with ThreadPoolExecutor(workers) as pool:
         try:
             for told in pool.map(study.carry_out, some):
