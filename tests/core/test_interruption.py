@@ -13,14 +13,33 @@ import psutil
 import pytest
 
 from equipoise.core import interruption
-from equipoise.core.interruption import bounded
+from equipoise.core.interruption import bounded, held
 from helpers import REPOSITORY
 from processes import Processes
 
 SOURCE = str(REPOSITORY / "src")
 PROGRAM = """
-import hashlib, pathlib, sys, time
+import hashlib, pathlib, sys, time, weakref
 from equipoise.core.interruption import bounded
+
+class Kept:
+    pass
+
+def wait(*_):
+    print("ready", flush=True)
+    time.sleep(1000)
+
+def lose():
+    if sys.argv[1] == "in a callback":  # where Python drops the exception
+        kept = Kept()
+        reference = weakref.ref(kept, wait)
+        del kept
+    else:  # as Keras does at the end of every epoch
+        try:
+            wait()
+        except:
+            pass
+    time.sleep(1000)
 
 def close():
     pathlib.Path(sys.argv[2]).write_text("closed")
@@ -28,9 +47,11 @@ def close():
 
 try:
     with bounded(close):
-        print("ready", flush=True)
         if sys.argv[1] == "idle":
-            time.sleep(1000)
+            wait()
+        elif sys.argv[1] in ("in a callback", "swallowed"):
+            lose()
+        print("ready", flush=True)
         hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in C, where no exception can be raised
 except KeyboardInterrupt:
     print("interrupted")
@@ -39,7 +60,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
+@pytest.mark.parametrize("doing", ["idle", "in a callback", "swallowed", "busy", "busy, and the store hangs"])
 def test_a_signal_ends_what_cannot_be_interrupted(
     doing: str, sent: signal.Signals, tmp_path: Path, processes: Processes
 ) -> None:
@@ -47,19 +68,46 @@ def test_a_signal_ends_what_cannot_be_interrupted(
     process = processes.start(command, env={"PYTHONPATH": SOURCE})
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    if doing != "idle":
+    if doing.startswith("busy"):
         seconds = psutil.Process(process.pid).cpu_times
         before = seconds().user
         processes.until(lambda: seconds().user > before + 0.2, process)  # it is at work
     process.send_signal(sent)
     output, errors = processes.said(process)
-    if doing == "idle":
+    if not doing.startswith("busy"):
         assert (process.returncode, output, errors) == (0, "interrupted\n", "")
         assert not (tmp_path / "closed").exists()
     else:
         assert process.returncode == 128 + sent
         assert errors.startswith("interrupted: ")
         assert (tmp_path / "closed").read_text() == "closed"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_held_is_handled_at_the_end(sent: signal.Signals) -> None:
+    numbers = (signal.SIGINT, *interruption.ENDING)
+    said = []
+    with interruption.left_as_before():
+        interruption.listen()
+        listening = {number: signal.getsignal(number) for number in numbers}
+        try:
+            with held():
+                signal.raise_signal(sent)
+                said.append("the body's end")
+        except KeyboardInterrupt:
+            said.append("interrupted")
+        assert {number: signal.getsignal(number) for number in numbers} == listening
+    assert said == ["the body's end", "interrupted"]
+
+
+def test_what_ignores_a_signal_holds_none() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with held():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 TERMINAL = """

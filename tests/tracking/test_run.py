@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 import warm
 from equipoise.commands import sync
@@ -133,6 +135,29 @@ def test_a_run_that_breaks_off_tells_how(store: Store, tmp_path: Path, error: Ba
     assert status_of(store, run.id) == status
     text = (store.root / "mlruns" / "e" / run.id / "artifacts" / "traceback.txt").read_text()
     assert type(error).__name__ in text
+
+
+def test_a_signal_waits_for_the_transaction(store: Store, tmp_path: Path) -> None:
+    """Python handles it in the middle of one, which the database would stay locked by."""
+
+    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO metrics"):
+            signal.raise_signal(signal.SIGINT)
+
+    event.listen(Engine, "after_cursor_execute", interrupt)
+    try:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            start_run(store, Description("e", "n"), tmp_path) as run,
+        ):
+            run.log_metrics({"val/loss": 0.5})
+            run.flush()
+            raise AssertionError("the interruption is lost")
+    finally:
+        event.remove(Engine, "after_cursor_execute", interrupt)
+    assert status_of(store, run.id) == "KILLED"
+    assert store.client.get_run(run.id).data.metrics == {"val/loss": 0.5}
+    assert "KeyboardInterrupt" in (tmp_path / "traceback.txt").read_text()
 
 
 def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """SIGINT, SIGTERM and a closed terminal (SIGHUP) end a run within seconds, whatever it is doing.
 
 Python raises KeyboardInterrupt only between two of its own instructions, which may be long after the signal while
-TensorFlow or a database is at work. A process that has not ended after a while is therefore ended by another thread.
+TensorFlow or a database is at work. The exception may also be lost: Python drops it in a finalizer and in a weak
+reference's callback, Keras in an `except: pass` at the end of every epoch. Another thread therefore sends the signal
+again, and ends a process that has not ended after a while.
 """
 
 import contextlib
@@ -9,11 +11,14 @@ import os
 import signal
 import socket
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 GRACE = 3.0  # seconds for an orderly end
+AGAIN = 1.0  # seconds until a signal is sent again
 KILLED = b"interrupted: the work under way did not end in time, so the process was stopped; the run is KILLED\n"
 LAST_WORDS = 1.0  # seconds to close the run if there was no orderly end
 HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
@@ -60,7 +65,8 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
     over = threading.Event()
     threading.Thread(target=_watch, args=(reading, over, close), daemon=True).start()
     try:
-        yield
+        with _dropped_in_silence():
+            yield
     finally:
         over.set()
         signal.set_wakeup_fd(before)
@@ -85,20 +91,70 @@ def outliving_terminal() -> Iterator[None]:
         signal.signal(HANGUP, before)
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Within it signals wait: each is handled at the end of the body."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals go to the main thread alone
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    waiting: list[int] = []
+    try:
+        for number, handler in before.items():
+            if callable(handler):  # else it is ignored, ends the process at once, or was not set from Python
+                signal.signal(number, lambda number, _: waiting.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _dropped_in_silence() -> Iterator[None]:
+    """Where Python drops a KeyboardInterrupt, have it write no traceback to the terminal."""
+    before = sys.unraisablehook
+
+    def tell(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            before(unraisable)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], None]) -> None:
-    with signals:
-        while number := signals.recv(1):
-            if number[0] in (signal.SIGINT, *ENDING) and signal.getsignal(number[0]) is not _outlive:
-                break
-        else:
-            return  # no signal came
-    if not over.wait(GRACE):
-        closing = threading.Thread(target=close, daemon=True)
-        closing.start()
-        closing.join(LAST_WORDS)
-        with contextlib.suppress(OSError):  # nobody may read the stream any more
-            os.write(2, KILLED)
-        os._exit(128 + number[0])
+    with signals:  # open until the body's end: a second signal is written to it, too
+        while received := signals.recv(1):
+            number = received[0]
+            if number not in (signal.SIGINT, *ENDING) or signal.getsignal(number) is _outlive:
+                continue
+            if not _ends(over, number):
+                _end(number, close)
+
+
+def _ends(over: threading.Event, number: int) -> bool:
+    """Wait for an orderly end and return whether it came; meanwhile send the signal again and again."""
+    main = threading.main_thread().ident
+    assert main is not None
+    deadline = time.monotonic() + GRACE
+    while not over.wait(AGAIN) and time.monotonic() < deadline:
+        signal.pthread_kill(main, number)
+    return over.is_set()
+
+
+def _end(number: int, close: Callable[[], None]) -> None:
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(LAST_WORDS)
+    with contextlib.suppress(OSError):  # nobody may read the stream any more
+        os.write(2, KILLED)
+    os._exit(128 + number)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
