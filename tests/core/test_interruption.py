@@ -150,8 +150,9 @@ from equipoise.core import interruption
 interruption.listen()
 before = signal.getsignal(signal.SIGHUP)
 with interruption.outliving_terminal(), interruption.bounded(lambda: print("closed")):
-    print("ready", flush=True)
-    time.sleep(interruption.GRACE + 0.5)
+    with interruption.held():  # as it uploads
+        print("ready", flush=True)
+        time.sleep(interruption.GRACE + 0.5)
     print("logged")
 assert signal.getsignal(signal.SIGHUP) is before
 try:

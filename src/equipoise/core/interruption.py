@@ -97,17 +97,20 @@ def held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread alone
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    before = {
+        number: handler
+        for number in (signal.SIGINT, *ENDING)
+        # Else it is ignored, ends the process at once, was not set from Python, or ends nothing.
+        if callable(handler := signal.getsignal(number)) and handler is not _outlive
+    }
     waiting: list[int] = []
     try:
-        for number, handler in before.items():
-            if callable(handler):  # else it is ignored, ends the process at once, or was not set from Python
-                signal.signal(number, lambda number, _: waiting.append(number))
+        for number in before:
+            signal.signal(number, lambda sent, _: waiting.append(sent))
         yield
     finally:
         for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)
+            signal.signal(number, handler)
         for number in waiting:
             signal.raise_signal(number)
 
