@@ -22,6 +22,8 @@ PROGRAM = """
 import hashlib, pathlib, sys, time, weakref
 from equipoise.core.interruption import bounded
 
+LOST = ("in a callback", "swallowed", "swallowed at the end")
+
 class Kept:
     pass
 
@@ -39,7 +41,8 @@ def lose():
             wait()
         except:
             pass
-    time.sleep(1000)
+    if sys.argv[1] != "swallowed at the end":
+        time.sleep(1000)
 
 def close():
     pathlib.Path(sys.argv[2]).write_text("closed")
@@ -49,10 +52,11 @@ try:
     with bounded(close):
         if sys.argv[1] == "idle":
             wait()
-        elif sys.argv[1] in ("in a callback", "swallowed"):
+        elif sys.argv[1] in LOST:
             lose()
-        print("ready", flush=True)
-        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in C, where no exception can be raised
+        else:
+            print("ready", flush=True)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in C, where no exception can be raised
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -60,7 +64,10 @@ except KeyboardInterrupt:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("doing", ["idle", "in a callback", "swallowed", "busy", "busy, and the store hangs"])
+@pytest.mark.parametrize(
+    "doing",
+    ["idle", "in a callback", "swallowed", "swallowed at the end", "busy", "busy, and the store hangs"],
+)
 def test_a_signal_ends_what_cannot_be_interrupted(
     doing: str, sent: signal.Signals, tmp_path: Path, processes: Processes
 ) -> None:
@@ -83,6 +90,33 @@ def test_a_signal_ends_what_cannot_be_interrupted(
         assert (tmp_path / "closed").read_text() == "closed"
 
 
+SIMULATED = """
+import _thread, signal, sys, time
+from equipoise.core.interruption import bounded, held
+
+if sys.argv[1:]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+try:
+    with held():
+        _thread.interrupt_main()
+        print("held")
+    print("lost")
+except KeyboardInterrupt:
+    print("held is over")
+try:
+    with bounded(lambda: None):
+        try:
+            _thread.interrupt_main()
+            time.sleep(1)
+        except:
+            print("swallowed")
+        while True:
+            time.sleep(0.01)
+except KeyboardInterrupt:
+    print("sent again")
+"""
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_is_held_is_handled_at_the_end(sent: signal.Signals) -> None:
     numbers = (signal.SIGINT, *interruption.ENDING)
@@ -98,6 +132,13 @@ def test_a_signal_that_is_held_is_handled_at_the_end(sent: signal.Signals) -> No
             said.append("interrupted")
         assert {number: signal.getsignal(number) for number in numbers} == listening
     assert said == ["the body's end", "interrupted"]
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_what_only_simulates_a_signal_is_held_and_sent_again(blocked: bool, processes: Processes) -> None:
+    """As Ray does in its processes, which block SIGINT."""
+    process = processes.start([sys.executable, "-c", SIMULATED, *["blocked"] * blocked], env={"PYTHONPATH": SOURCE})
+    assert processes.said(process) == ("held\nheld is over\nswallowed\nsent again\n", "")
 
 
 def test_what_ignores_a_signal_holds_none() -> None:

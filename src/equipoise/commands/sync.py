@@ -51,8 +51,7 @@ def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], 
 
 def _sync(folder: Path, uri: str, given: str | None) -> bool:
     from equipoise.tracking import run
-    from equipoise.tracking.store import open_store
-    from equipoise.tracking.upload import outages
+    from equipoise.tracking.store import open_store, outages
 
     where = "server" if uri.startswith("http") else "local"
     if where == "server" and not folder.is_relative_to(project_root()) and given is None:

@@ -6,6 +6,7 @@ reference's callback, Keras in an `except: pass` at the end of every epoch. Anot
 again, and ends a process that has not ended after a while.
 """
 
+import _thread
 import contextlib
 import os
 import signal
@@ -54,6 +55,11 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
     Parameters
     ----------
     close : called from another thread before the process is ended, and abandoned if it takes too long
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After a signal, also if what the body called has lost the exception.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread alone
@@ -62,15 +68,22 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    over = threading.Event()
-    threading.Thread(target=_watch, args=(reading, over, close), daemon=True).start()
+    watch = _Watch(close)
+    watcher = threading.Thread(target=watch.over_signals, args=(reading,), daemon=True)
+    watcher.start()
     try:
-        with _dropped_in_silence():
-            yield
+        try:
+            with _dropped_in_silence():
+                yield
+        finally:
+            watch.end()  # what was sent just before is raised here at the latest
     finally:
-        over.set()
+        watch.end()
         signal.set_wakeup_fd(before)
         writing.close()
+        watcher.join()
+    if watch.received:
+        raise KeyboardInterrupt(watch.received[0].name)
 
 
 @contextlib.contextmanager
@@ -112,7 +125,7 @@ def held() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         for number in waiting:
-            signal.raise_signal(number)
+            before[number](number, None)  # to raise the signal would not do: Ray blocks it in its processes
 
 
 @contextlib.contextmanager
@@ -131,33 +144,60 @@ def _dropped_in_silence() -> Iterator[None]:
         sys.unraisablehook = before
 
 
-def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], None]) -> None:
-    with signals:  # open until the body's end: a second signal is written to it, too
-        while received := signals.recv(1):
-            number = received[0]
-            if number not in (signal.SIGINT, *ENDING) or signal.getsignal(number) is _outlive:
-                continue
-            if not _ends(over, number):
-                _end(number, close)
+class _Watch:
+    """What another thread does from a signal on: it sends it again and again, and then ends the process.
+
+    Attributes
+    ----------
+    received : the signals so far
+    """
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self.received: list[signal.Signals] = []
+        self._close, self._over, self._sending = close, threading.Event(), threading.Lock()
+
+    def end(self) -> None:
+        """Send nothing from now on: the body has ended in order."""
+        with self._sending:
+            self._over.set()
+
+    def over_signals(self, signals: socket.socket) -> None:
+        """Read their numbers until the other end of the socket is closed."""
+        with signals:  # open to the end: a second signal is written to it, too
+            while read := signals.recv(1):
+                if read[0] in (signal.SIGINT, *ENDING) and signal.getsignal(read[0]) is not _outlive:
+                    number = signal.Signals(read[0])
+                    self.received.append(number)
+                    self._insist(number)
+
+    def _insist(self, number: signal.Signals) -> None:
+        deadline = time.monotonic() + GRACE
+        while not self._over.wait(AGAIN):
+            with self._sending:
+                if self._over.is_set():
+                    return
+                if time.monotonic() < deadline:
+                    _send(number)
+                    continue
+            self._end_process(number)
+
+    def _end_process(self, number: signal.Signals) -> None:
+        closing = threading.Thread(target=self._close, daemon=True)
+        closing.start()
+        closing.join(LAST_WORDS)
+        with contextlib.suppress(OSError):  # nobody may read the stream any more
+            os.write(2, KILLED)
+        os._exit(128 + number)
 
 
-def _ends(over: threading.Event, number: int) -> bool:
-    """Wait for an orderly end and return whether it came; meanwhile send the signal again and again."""
+def _send(number: signal.Signals) -> None:
+    """Send a signal to the main thread, which wakes a call that waits; simulate it where signals are blocked."""
     main = threading.main_thread().ident
-    assert main is not None
-    deadline = time.monotonic() + GRACE
-    while not over.wait(AGAIN) and time.monotonic() < deadline:
+    # A thread begins with the mask of its maker, here the main thread. Ray blocks SIGINT in its processes.
+    if main is None or number in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        _thread.interrupt_main(number)
+    else:
         signal.pthread_kill(main, number)
-    return over.is_set()
-
-
-def _end(number: int, close: Callable[[], None]) -> None:
-    closing = threading.Thread(target=close, daemon=True)
-    closing.start()
-    closing.join(LAST_WORDS)
-    with contextlib.suppress(OSError):  # nobody may read the stream any more
-        os.write(2, KILLED)
-    os._exit(128 + number)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

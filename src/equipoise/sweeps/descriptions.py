@@ -3,8 +3,7 @@
 import contextlib
 import hashlib
 
-from equipoise.tracking.store import Store
-from equipoise.tracking.upload import outages
+from equipoise.tracking.store import Store, outages
 
 NOTE = "mlflow.note.content"
 OURS = "description_sha256"  # tag of an experiment: digest of the description that we wrote

@@ -25,8 +25,7 @@ from equipoise.runs import resume
 from equipoise.runs.resume import Begun
 from equipoise.runs.session import Settled
 from equipoise.tracking import history, views
-from equipoise.tracking.store import Store
-from equipoise.tracking.upload import outages
+from equipoise.tracking.store import Store, outages
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun

@@ -12,8 +12,7 @@ from equipoise.comparison.compare import PANEL
 from equipoise.comparison.configurations import Configuration
 from equipoise.tracking import history
 from equipoise.tracking.history import Logged
-from equipoise.tracking.store import Store
-from equipoise.tracking.upload import outages
+from equipoise.tracking.store import Store, outages
 from equipoise.tracking.views import DIFFERENCE
 
 

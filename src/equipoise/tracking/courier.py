@@ -1,15 +1,13 @@
 """When a run's outbox is brought to the store: often enough to watch the run there, seldom enough to cost it little."""
 
-import contextlib
 import time
 from dataclasses import dataclass
 
-from equipoise.core import interruption
 from equipoise.core.commands import command
 from equipoise.core.terminal import warn
 from equipoise.tracking.outbox import Outbox
-from equipoise.tracking.store import Store, said_by
-from equipoise.tracking.upload import outages, upload
+from equipoise.tracking.store import Store, outages, said_by
+from equipoise.tracking.upload import upload
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,8 @@ class Courier:
         """Upload; if that fails quickly, once more at once: a server may close a connection that it thinks is idle."""
         start = time.monotonic()
         try:
-            return self._upload(deadline)
+            return upload(self._outbox, self._store, deadline)
         except outages():
             if self._offline or time.monotonic() - start > 1:
                 raise
-            return self._upload(deadline)
-
-    def _upload(self, deadline: float) -> bool:
-        # What breaks off a transaction of SQLite may leave the database locked for this very process.
-        with interruption.held() if self._store.is_local else contextlib.nullcontext():
-            return upload(self._outbox, self._store.client, self._store.experiment, deadline)
+            return upload(self._outbox, self._store, deadline)

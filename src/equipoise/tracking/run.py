@@ -32,8 +32,8 @@ from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.provenance import git_tags, process_tags
-from equipoise.tracking.store import Store
-from equipoise.tracking.upload import outages, upload
+from equipoise.tracking.store import Store, outages
+from equipoise.tracking.upload import upload
 
 if TYPE_CHECKING:
     import keras
@@ -352,7 +352,12 @@ def start_run(
         outbox = Outbox(folder)
         _remove_half_saved(outbox)
         run = Run(store, outbox, Courier(store, outbox, pace), adopted=adopt is not None)
-        run.begin(description, adopt)
+        try:
+            run.begin(description, adopt)
+        except KeyboardInterrupt:
+            if outbox.uploaded.run_id:
+                run.end("KILLED")
+            raise
         try:
             _date_traceback(run, adopted=adopt is not None)
             run.log_params(description.params)
@@ -409,7 +414,7 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
             if last["do"] != "end":
                 times = [point["timestamp"] for point in read_journal(folder)]
                 outbox.add("end", status="KILLED", time=max(times, default=int(time.time() * 1000)))
-            upload(outbox, store.client, store.experiment)
+            upload(outbox, store)
             return outbox
     except InUseError:
         return None

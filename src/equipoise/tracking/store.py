@@ -20,7 +20,6 @@ from equipoise.core.locks import locked
 from equipoise.core.paths import installed
 from equipoise.core.terminal import warn
 from equipoise.tracking.provenance import is_alive
-from equipoise.tracking.upload import outages
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -301,6 +300,14 @@ def close_orphans(store: Store) -> None:
 
 
 _close_orphans_once = functools.cache(close_orphans)
+
+
+def outages() -> tuple[type[Exception], ...]:
+    """Return what a store raises that is down, locked or full, or that refuses. This imports MLflow."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError  # requests raises OSErrors, too
 
 
 def said_by(error: Exception) -> str:

@@ -14,6 +14,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equipoise.core import interruption
 from equipoise.core.errors import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.tracking.outbox import Outbox
@@ -21,26 +22,20 @@ from equipoise.tracking.outbox import Outbox
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from equipoise.tracking.store import Store
+
 AT_ONCE = 1000  # points in one request, MLflow's limit
 PARAMS_AT_ONCE = 100
 
 
-def outages() -> tuple[type[Exception], ...]:
-    """Return what a store raises that is down, locked or full, or that refuses. This imports MLflow."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError  # requests raises OSErrors, too
-
-
-def upload(
-    outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")
-) -> bool:
+def upload(outbox: Outbox, store: "Store", deadline: float = float("inf")) -> bool:
     """Do in the store what the outbox holds, in order, and write down how far the store has got.
+
+    A signal waits for the end of a step in a local store: it would leave SQLite's transaction open, and so the database
+    locked for this very process.
 
     Parameters
     ----------
-    experiment : from an experiment's name to its id
     deadline : time of `time.monotonic` after which no new step begins
 
     Returns
@@ -48,27 +43,35 @@ def upload(
     Whether everything is done.
     """
     outbox.sync()
+    whole = interruption.held if store.is_local else contextlib.nullcontext
     tagged = False  # whether the store has all tags that wait; nobody adds to the outbox meanwhile
     try:
         for position, operation in outbox.operations(outbox.uploaded.operations):
             # Once the run exists, all points share a request, also those that were logged after the operation.
             end = operation["points"] if operation["do"] == "begin" else outbox.recorded
-            if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
+            if not _points(outbox, store.client, end, deadline, whole) or time.monotonic() > deadline:
                 return False
-            if operation["do"] != "tags":
-                OPERATIONS[operation["do"]](outbox, client, operation, experiment)
-                tagged = tagged and operation["do"] != "begin"
-            elif not tagged:
-                _tags(outbox, client)
-                tagged = True
-            outbox.uploaded.operations = position
-        return _points(outbox, client, outbox.recorded, deadline)
+            with whole():
+                if operation["do"] != "tags":
+                    OPERATIONS[operation["do"]](outbox, store.client, operation, store.experiment)
+                    tagged = tagged and operation["do"] != "begin"
+                elif not tagged:
+                    _tags(outbox, store.client)
+                    tagged = True
+                outbox.uploaded.operations = position
+        return _points(outbox, store.client, outbox.recorded, deadline, whole)
     finally:
         with contextlib.suppress(OSError):  # the disk is full; then some of it is done again
             outbox.save()
 
 
-def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -> bool:
+def _points(
+    outbox: Outbox,
+    client: "MlflowClient",
+    end: int,
+    deadline: float,
+    whole: Callable[[], contextlib.AbstractContextManager[None]],
+) -> bool:
     from mlflow.entities import Metric
 
     points = outbox.points(end)
@@ -76,8 +79,9 @@ def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -
         if time.monotonic() > deadline:
             return False
         metrics = [Metric(point["key"], point["value"], point["timestamp"], point["step"]) for _, point in part]
-        client.log_batch(outbox.uploaded.run_id, metrics=metrics)
-        outbox.uploaded.points = part[-1][0]
+        with whole():
+            client.log_batch(outbox.uploaded.run_id, metrics=metrics)
+            outbox.uploaded.points = part[-1][0]
     return True
 
 

@@ -115,8 +115,7 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
     from equipoise.core.paths import project_root
     from equipoise.core.terminal import warn
     from equipoise.sweeps.jobs import lose
-    from equipoise.tracking.store import open_store
-    from equipoise.tracking.upload import outages
+    from equipoise.tracking.store import open_store, outages
 
     os.environ[VARIED] = composed.hydra.job.env_set.get(VARIED, "")  # for the run's name
     job = composed.copy()
