@@ -29,20 +29,18 @@ def carry_out(words: Sequence[str], hydra: Callable[[Sequence[str]], int]) -> in
     ----------
     hydra : has Hydra read the words and carry out their jobs; returns an exit code
     """
+    takes_part, reached, becomes = False, choose.Reached(), "nothing had begun"
     try:
         plan = planning.plan(words, announce=partial(console.print, soft_wrap=True))
-        takes_part, reached = False, choose.Reached()
         if not plan.shows_config:
             # Here and not in the jobs: data that are wrong, or a server that refuses, are a user's mistake, too.
             takes_part = _takes_part(plan)
             if not takes_part:
                 reached = _reach(plan)
             planning.prepare_all(plan)
-    except ConfigError as error:
-        return complain(error)
-    interruption.listen()
-    choose.set_environment()
-    try:
+        interruption.listen()
+        choose.set_environment()
+        becomes = "the chief ends the run" if takes_part else "a run that had begun is logged as KILLED"
         launch = partial(hydra, planning.words_for_hydra(words, plan))
         if takes_part:
             return _take_part(plan.jobs[0])
@@ -50,8 +48,7 @@ def carry_out(words: Sequence[str], hydra: Callable[[Sequence[str]], int]) -> in
     except ConfigError as error:
         return complain(error)
     except KeyboardInterrupt as interrupt:
-        what_becomes = "the chief ends the run" if takes_part else "a run that had begun is logged as KILLED"
-        print(f"interrupted: {what_becomes}", file=sys.stderr)
+        print(f"interrupted: {becomes}", file=sys.stderr)
         return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 

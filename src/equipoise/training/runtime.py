@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from equipoise.core import interruption
 from equipoise.core.clock import clock
 from equipoise.core.errors import ConfigError
 from equipoise.core.state import kept
@@ -159,7 +160,7 @@ def _start(
     strategy: Strategy = "single",
     replicas: int | Literal["auto"] = "auto",
 ) -> str:
-    with quiet():
+    with interruption.held(), quiet():  # an interruption of TensorFlow's import aborts the process without a word
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             gpus = _configure(device, threads, deterministic=deterministic, gpu_memory=gpu_memory, replicas=replicas)
@@ -167,7 +168,7 @@ def _start(
             raise UsedBeforeError(f"TensorFlow runs in this process already: {error}") from None
     if strategy == "multi_worker":
         strategy_of(strategy)  # before anything is computed; it says for whom it waits
-    with quiet():
+    with interruption.held(), quiet():
         import tensorflow as tf
 
         tf.zeros(1)  # brings the device up while the stream is quiet
