@@ -611,6 +611,17 @@ def test_an_interrupted_run_is_killed_with_what_it_had_logged(
     assert "KeyboardInterrupt" in artifact(project, run, "traceback.txt").read_text()
 
 
+def test_an_interruption_before_a_run_has_begun_is_a_line(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    (project / "plugins").mkdir()
+    (project / "plugins" / "mine.py").write_text(
+        "import signal\nimport equipoise\n\n\n@equipoise.dataset\ndef slow():\n    signal.raise_signal(signal.SIGINT)\n"
+    )
+    found = train(project, "dataset=slow")
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "interrupted: nothing had begun\n")
+    assert not (project / "outputs").exists()
+
+
 def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(
     project: Path, store: Store, processes: Processes
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from equipoise.runs import start
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from helpers import REPOSITORY, composed
-from processes import LIMIT
+from processes import LIMIT, Processes
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +49,31 @@ for threads, replicas in ((1, "auto"), ("auto", 2), ("auto", "auto")):
         said.append(str(error))
 print(json.dumps(said))
 """
+
+
+INTERRUPTED = """
+import signal, sys
+from equipoise.core import interruption
+from equipoise.training import runtime
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow.python.framework.ops":
+            signal.raise_signal(signal.SIGTERM)
+
+sys.meta_path.insert(0, Interrupts())
+interruption.listen()
+try:
+    runtime.start("cpu", 1, deterministic=True)
+except KeyboardInterrupt as interrupt:
+    print(interrupt, hasattr(sys.modules["tensorflow"], "zeros"))
+"""
+
+
+@pytest.mark.slow
+def test_tensorflow_is_imported_whole_before_a_signal_is_handled(processes: Processes) -> None:
+    process = processes.start([sys.executable, "-c", INTERRUPTED], env={"PYTHONPATH": str(REPOSITORY / "src")})
+    assert processes.said(process) == ("SIGTERM True\n", "")
 
 
 @pytest.mark.slow
