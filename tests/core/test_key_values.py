@@ -1,5 +1,7 @@
 """Words of the commands beside train.py, right and wrong."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from equipoise.core import key_values
@@ -41,3 +43,12 @@ def test_a_mistake_is_named(words: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read()
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(("args", "code"), [((), 130), (("SIGTERM",), 143)])
+def test_an_interruption_is_a_line(args: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def act(_words: Sequence[str]) -> int:
+        raise KeyboardInterrupt(*args)
+
+    assert key_values.answer([], "", act) == code
+    assert capsys.readouterr() == ("", "interrupted\n")

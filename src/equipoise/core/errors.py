@@ -1,5 +1,6 @@
 """A user's mistake, and the words in which it is told. Knows no schema, so that a message costs no import of one."""
 
+import signal
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -25,6 +26,18 @@ def complain(error: ConfigError) -> int:
     for line in str(error).splitlines():
         print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
     return 2
+
+
+def interrupted(interrupt: KeyboardInterrupt, becomes: str = "") -> int:
+    """Print one line, and return the exit code of a command that a signal has ended.
+
+    Parameters
+    ----------
+    interrupt : with the signal's name; Python's own, of Ctrl-C, has none
+    becomes : what becomes of what was begun
+    """
+    print(": ".join(filter(None, ("interrupted", becomes))), file=sys.stderr)
+    return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
 def printable(line: str) -> str:

@@ -69,7 +69,7 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
     writing.setblocking(False)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     watch = _Watch(close)
-    watcher = threading.Thread(target=watch.over_signals, args=(reading,), daemon=True)
+    watcher = threading.Thread(target=watch.follow, args=(reading,), daemon=True)
     watcher.start()
     try:
         try:
@@ -154,14 +154,14 @@ class _Watch:
 
     def __init__(self, close: Callable[[], None]) -> None:
         self.received: list[signal.Signals] = []
-        self._close, self._over, self._sending = close, threading.Event(), threading.Lock()
+        self._close, self._ended, self._sending = close, threading.Event(), threading.Lock()
 
     def end(self) -> None:
         """Send nothing from now on: the body has ended in order."""
         with self._sending:
-            self._over.set()
+            self._ended.set()
 
-    def over_signals(self, signals: socket.socket) -> None:
+    def follow(self, signals: socket.socket) -> None:
         """Read their numbers until the other end of the socket is closed."""
         with signals:  # open to the end: a second signal is written to it, too
             while read := signals.recv(1):
@@ -172,9 +172,9 @@ class _Watch:
 
     def _insist(self, number: signal.Signals) -> None:
         deadline = time.monotonic() + GRACE
-        while not self._over.wait(AGAIN):
+        while not self._ended.wait(AGAIN):
             with self._sending:
-                if self._over.is_set():
+                if self._ended.is_set():
                     return
                 if time.monotonic() < deadline:
                     _send(number)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from equipoise.core import process
 from equipoise.core.commands import as_typed
-from equipoise.core.errors import ConfigError, complain, suggestion
+from equipoise.core.errors import ConfigError, complain, interrupted, suggestion
 from equipoise.core.typed import without_quiet
 
 
@@ -36,6 +36,8 @@ def answer(
         return act(words) or 0
     except ConfigError as error:
         return complain(error)
+    except KeyboardInterrupt as interrupt:
+        return interrupted(interrupt)
 
 
 def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Carry out what a command line asks for: a run, a sweep, a race, or a worker's part in a run that another one logs."""
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from equipoise.config.model import Config, epochs_of
 from equipoise.config.naming import experiment_of, ignored_variables
 from equipoise.core import interruption
-from equipoise.core.errors import ConfigError, complain
+from equipoise.core.errors import ConfigError, complain, interrupted
 from equipoise.core.paths import project_root
 from equipoise.core.process import cores
 from equipoise.core.terminal import console, say
@@ -48,8 +47,7 @@ def carry_out(words: Sequence[str], hydra: Callable[[Sequence[str]], int]) -> in
     except ConfigError as error:
         return complain(error)
     except KeyboardInterrupt as interrupt:
-        print(f"interrupted: {becomes}", file=sys.stderr)
-        return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
+        return interrupted(interrupt, becomes)
 
 
 def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reached, launch: Callable[[], int]) -> int:

@@ -31,9 +31,6 @@ PARAMS_AT_ONCE = 100
 def upload(outbox: Outbox, store: "Store", deadline: float = float("inf")) -> bool:
     """Do in the store what the outbox holds, in order, and write down how far the store has got.
 
-    A signal waits for the end of a step in a local store: it would leave SQLite's transaction open, and so the database
-    locked for this very process.
-
     Parameters
     ----------
     deadline : time of `time.monotonic` after which no new step begins
@@ -43,15 +40,14 @@ def upload(outbox: Outbox, store: "Store", deadline: float = float("inf")) -> bo
     Whether everything is done.
     """
     outbox.sync()
-    whole = interruption.held if store.is_local else contextlib.nullcontext
     tagged = False  # whether the store has all tags that wait; nobody adds to the outbox meanwhile
     try:
         for position, operation in outbox.operations(outbox.uploaded.operations):
             # Once the run exists, all points share a request, also those that were logged after the operation.
             end = operation["points"] if operation["do"] == "begin" else outbox.recorded
-            if not _points(outbox, store.client, end, deadline, whole) or time.monotonic() > deadline:
+            if not _points(outbox, store, end, deadline) or time.monotonic() > deadline:
                 return False
-            with whole():
+            with _whole(store):
                 if operation["do"] != "tags":
                     OPERATIONS[operation["do"]](outbox, store.client, operation, store.experiment)
                     tagged = tagged and operation["do"] != "begin"
@@ -59,19 +55,18 @@ def upload(outbox: Outbox, store: "Store", deadline: float = float("inf")) -> bo
                     _tags(outbox, store.client)
                     tagged = True
                 outbox.uploaded.operations = position
-        return _points(outbox, store.client, outbox.recorded, deadline, whole)
+        return _points(outbox, store, outbox.recorded, deadline)
     finally:
         with contextlib.suppress(OSError):  # the disk is full; then some of it is done again
             outbox.save()
 
 
-def _points(
-    outbox: Outbox,
-    client: "MlflowClient",
-    end: int,
-    deadline: float,
-    whole: Callable[[], contextlib.AbstractContextManager[None]],
-) -> bool:
+def _whole(store: "Store") -> contextlib.AbstractContextManager[None]:
+    """Return in what a step is done: broken off by a signal, SQLite would keep the database locked for this process."""
+    return interruption.held() if store.is_local else contextlib.nullcontext()
+
+
+def _points(outbox: Outbox, store: "Store", end: int, deadline: float) -> bool:
     from mlflow.entities import Metric
 
     points = outbox.points(end)
@@ -79,8 +74,8 @@ def _points(
         if time.monotonic() > deadline:
             return False
         metrics = [Metric(point["key"], point["value"], point["timestamp"], point["step"]) for _, point in part]
-        with whole():
-            client.log_batch(outbox.uploaded.run_id, metrics=metrics)
+        with _whole(store):
+            store.client.log_batch(outbox.uploaded.run_id, metrics=metrics)
             outbox.uploaded.points = part[-1][0]
     return True
 
