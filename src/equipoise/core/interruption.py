@@ -2,8 +2,8 @@
 
 Python raises KeyboardInterrupt only between two of its own instructions, which may be long after the signal while
 TensorFlow or a database is at work. The exception may also be lost: Python drops it in a finalizer and in a weak
-reference's callback, Keras in an `except: pass` at the end of every epoch. Another thread therefore sends the signal
-again, and ends a process that has not ended after a while.
+reference's callback, Keras in an `except: pass` at the end of every epoch, and NumPy makes a ValueError of it. Another
+thread therefore sends the signal again, and ends a process that has not ended after a while.
 """
 
 import _thread
@@ -59,29 +59,20 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
     Raises
     ------
     KeyboardInterrupt
-        After a signal, also if what the body called has lost the exception.
+        After a signal, also if what the body called has lost the exception or made another one of it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread alone
         return
     listen()  # in a launcher's worker nothing else has
-    reading, writing = socket.socketpair()
-    writing.setblocking(False)
-    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     watch = _Watch(close)
-    watcher = threading.Thread(target=watch.follow, args=(reading,), daemon=True)
-    watcher.start()
     try:
-        try:
-            with _dropped_in_silence():
-                yield
-        finally:
-            watch.end()  # what was sent just before is raised here at the latest
-    finally:
-        watch.end()
-        signal.set_wakeup_fd(before)
-        writing.close()
-        watcher.join()
+        with _watched(watch), _dropped_in_silence():
+            yield
+    except Exception as error:
+        if watch.received:
+            raise KeyboardInterrupt(watch.received[0].name) from error
+        raise
     if watch.received:
         raise KeyboardInterrupt(watch.received[0].name)
 
@@ -126,6 +117,25 @@ def held() -> Iterator[None]:
             signal.signal(number, handler)
         for number in waiting:
             before[number](number, None)  # to raise the signal would not do: Ray blocks it in its processes
+
+
+@contextlib.contextmanager
+def _watched(watch: "_Watch") -> Iterator[None]:
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch.follow, args=(reading,), daemon=True)
+    watcher.start()
+    try:
+        try:
+            yield
+        finally:
+            watch.end()  # what was sent just before is raised here at the latest
+    finally:
+        watch.end()
+        signal.set_wakeup_fd(before)
+        writing.close()
+        watcher.join()
 
 
 @contextlib.contextmanager
